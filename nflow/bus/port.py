@@ -1,0 +1,181 @@
+"""The port: everything the engine asks of a message bus, and not one word of NATS.
+
+A bus stores *records* under subjects, in one order per stream, and can refuse a record whose writer did not know the
+last one. It hands *jobs* to one worker at a time under a lease. It carries plain messages that nobody keeps.
+`bus/nats/` and `bus/memory.py` hold to the same contract, and the same tests run on both.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored message. `at` is the server's clock, seconds since the epoch."""
+
+    subject: str
+    seq: int
+    at: float
+    payload: bytes
+    last_seq: int = 0  #: pushed records: the sequence before this one on its subject, so that a gap shows
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records in stream order, and how many more match after the last of them."""
+
+    records: list[Record]
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Store only while `seq` is the last sequence on `subject`: how an owner's writes are fenced."""
+
+    subject: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueue:
+    """One place jobs wait in: the durable consumer `name` over the jobs whose subject matches `subject`."""
+
+    name: str
+    subject: str
+
+
+class Subscription(Protocol):
+    """Something that listens until it is closed."""
+
+    def close(self) -> None:
+        """Stop listening. Safe to call twice."""
+
+
+class Job(Protocol):
+    """A job in this worker's hands, leased and not yet done."""
+
+    subject: str
+    payload: bytes
+    deliveries: int  #: 1 the first time; more proves only that an earlier lease ran out
+
+    def hold(self, on_lost: Callable[[], None]) -> None:
+        """Renew the lease until `ack`, `hand_back` or `drop`. `on_lost` is called on the loop when a renewal came too late."""
+
+    def resume(self) -> None:
+        """Go on renewing after `on_lost`, once the holder has made sure that the job is still its own."""
+
+    def drop(self) -> None:
+        """Stop renewing and touch the job no more: a successor has it."""
+
+    async def ack(self) -> None:
+        """Done: remove the job from its queue."""
+
+    async def hand_back(self, delay: float = 0.0) -> None:
+        """Return the job to its queue, to be delivered again after `delay` seconds."""
+
+
+class Intake(Subscription, Protocol):
+    """A flow of jobs from one queue, as fast as they are asked for."""
+
+    def want(self, count: int) -> None:
+        """Set how many further jobs may be delivered from now on (replaces what was wanted before)."""
+
+
+class Bus(Protocol):
+    """What every bus can do. Coroutines wait through an outage of the server instead of failing, unless they say."""
+
+    namespace: str
+    max_payload_bytes: int
+
+    # --- records ---
+
+    async def append(
+        self, subject: str, payload: bytes, *, expect: int | None = None, guard: Guard | None = None, ttl: float | None = None
+    ) -> int:
+        """Store a record durably and return its sequence.
+
+        Args:
+            subject: Where; its prefix chooses the stream.
+            payload: What.
+            expect: The last sequence on this subject must be this one (0: none yet).
+            guard: The last sequence on another subject must be that one.
+            ttl: Forget the record after so many seconds, at least 1.
+
+        After an ambiguous outage the append finds out by itself whether its record was stored.
+
+        Raises:
+            Conflict: `expect` does not hold.
+            Fenced: `guard` does not hold.
+            TooLarge, SubjectTooLong: refused before sending.
+            StorageFull: the server refuses new records.
+        """
+
+    async def last(self, subject: str) -> Record | None:
+        """The newest record on exactly this subject."""
+
+    async def read(self, subject: str, *, after: int = 0, limit: int = 1000) -> Page:
+        """Records that match `subject` (wildcards allowed) with a sequence greater than `after`, oldest first."""
+
+    async def last_of_each(self, subjects: list[str]) -> list[Record]:
+        """The newest record of every subject that matches one of these (wildcards allowed), in stream order."""
+
+    async def purge(self, subject: str) -> None:
+        """Remove every record that matches `subject`."""
+
+    def watch(self, subject: str, on_record: Callable[[Record], None]) -> Subscription:
+        """Call back for records as they are stored. A push may be lost; whoever must not miss one reads as well."""
+
+    # --- jobs ---
+
+    async def enqueue(self, subject: str, payload: bytes) -> bool:
+        """Store a job; False when one waits or runs under this subject already."""
+
+    async def withdraw(self, subject: str) -> None:
+        """Remove exactly this job, leased or not."""
+
+    async def take(self, queue: JobQueue, on_job: Callable[[Job], None]) -> Intake:
+        """Open a flow of jobs from `queue`, which is created if need be. Nothing comes before `want`."""
+
+    # --- plain messages ---
+
+    def publish(self, subject: str, payload: bytes) -> None:
+        """Send to whoever listens now; on a subject of a stream it is stored too, without a receipt."""
+
+    def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
+        """Call back with (subject, payload) for every message that matches."""
+
+    def answer(self, subject: str, handler: Callable[[bytes], Awaitable[bytes]]) -> Subscription:
+        """Answer requests on `subject`."""
+
+    async def ask(self, subject: str, payload: bytes, *, timeout: float) -> bytes:
+        """One request, one answer.
+
+        Raises:
+            NobodyThere: nobody answers on that subject, at once.
+            TimeoutError: somebody may be there, but was silent for `timeout` seconds.
+        """
+
+    # --- life ---
+
+    def connected_for(self) -> float:
+        """Seconds since the connection was last made; 0 while there is none. Verdicts about others wait for it."""
+
+    def on_reconnect(self, callback: Callable[[], None]) -> Subscription:
+        """Call back after every reconnect: pushes may have been missed."""
+
+    async def flush(self) -> None:
+        """Return when the server has everything that was published before."""
+
+    async def close(self) -> None:
+        """Send what is waiting, then disconnect."""
+
+
+class Clock(Protocol):
+    """Time as the engine sees it: real, or virtual in tests."""
+
+    def time(self) -> float:
+        """Monotonic seconds."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass: only for clocks (deadlines, renewals, ticks), never to wait for something."""

@@ -1,0 +1,38 @@
+"""Data as the engine sees it: names and references, never values.
+
+Drivers move these from task to task without decoding a byte; only `wire/` turns a value into a `Ref` and back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+INLINE = "inline"
+BLOB = "blob"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ref:
+    """Where one encoded value is, and enough about it to decide without fetching it."""
+
+    scheme: str  #: `inline`: the bytes are in `where`; `blob`: `where` is an upload's subject; the set is open
+    where: bytes | str
+    size_bytes: int
+    digest: str  #: hex BLAKE2b-128 of the encoded bytes; empty for inline values, which are compared as bytes
+    type: str  #: what kind of value it is, as `wire/values` names it; `dict` values are merged key by key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """What one task hands on: its values by key, and the names of the tasks that they passed through."""
+
+    values: Mapping[str, Ref] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskInput:
+    """What one task receives: a dataset for each predecessor that ran, found by position or by alias."""
+
+    datasets: tuple[Dataset, ...]
+    aliases: Mapping[str, int] = field(default_factory=dict)
+    default: int = 0

@@ -1,0 +1,207 @@
+"""What can happen to a run: the only things that are ever written down about it.
+
+An event is a fact, in the past tense. A run's state is the fold of its events and nothing else.
+Each event says in its docstring which log it lives in and who may write it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nflow.core.dataset import Dataset, Ref, TaskInput
+from nflow.core.ids import DagId, DagName, TaskId, WorkerId
+
+
+class Status(StrEnum):
+    """How a run or a dag run ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteError:
+    """An exception from another process, in words: no driver ever unpickles one."""
+
+    type: str  #: `ValueError`
+    message: str
+    traceback: str = ""
+    mro: tuple[str, ...] = ()  #: qualified names of the class and its bases, nearest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Who did the work of one execution, and what it took. Times are seconds since the epoch, UTC."""
+
+    worker: WorkerId
+    host: str
+    pid: int
+    start: float
+    end: float
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A fact about a run."""
+
+
+# --- both logs: who drives -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerChanged(Event):
+    """A worker has become the driver of this log; what earlier owners still send is refused from here on."""
+
+    worker: WorkerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequested(Event):
+    """Somebody wants the run (workflow log) or this dag run (dag log) to end. Anyone may write it; the first one counts.
+
+    In the workflow log `dag` may name one dag run to stop; without it the whole run is meant.
+    """
+
+    reason: str
+    by: str  #: a person, a task (`main_dag:1/reduce`) or a dag whose task failed
+    status: Status = Status.STOPPED  #: FAILED when a failure is the reason
+    grace: float | None = None  #: seconds until running tasks are terminated; None: they are told, and may finish
+    dag: DagId | None = None
+
+
+# --- the workflow log ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """The first driver has taken the run. Written by the owner, once."""
+
+    workflow: str
+    spec: str  #: digest of the spec blob
+    engine: str
+    parameters: Mapping[str, Ref] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagRequested(Event):
+    """A task asked for a dag to be started. Written by the task's worker; a repeated `key` is the same request."""
+
+    key: str  #: identity of the request: the same in every attempt of the task that made it
+    dag: DagName
+    by: str
+    input: TaskInput | None = None
+    input_blob: Ref | None = None  #: the input, packed, where it is too large for an event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagStarted(Event):
+    """A request was granted, under this running name. Written by the owner."""
+
+    key: str
+    dag: DagId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagRefused(Event):
+    """A request cannot be granted. Written by the owner."""
+
+    key: str
+    reason: str
+    unknown: bool = False  #: True: the workflow has no such dag; False: the run is ending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagFinished(Event):
+    """A dag run has ended: no task of it is running or ever will. Written by the dag's driver, once."""
+
+    dag: DagId
+    status: Status
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The run has ended. Written by the owner, last."""
+
+    status: Status
+    reason: str = ""
+
+
+# --- a dag run's log -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEvent(Event):
+    """A fact about one task of a dag run."""
+
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStarted(TaskEvent):
+    """A worker claimed this execution of an attempt. Written before user code runs, by the worker."""
+
+    attempt: int
+    execution: int  #: 1 for the first claim of the attempt; a later one takes over from a lost worker
+    worker: WorkerId
+    host: str
+    lost: int = 0  #: executions of this attempt that vanished with their worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReleased(TaskEvent):
+    """A claim was given back before user code ran; the attempt waits for another claim. Written by the worker."""
+
+    attempt: int
+    execution: int
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSucceeded(TaskEvent):
+    """An attempt ended well. Written by the worker whose claim is the last."""
+
+    attempt: int
+    execution: int
+    provenance: Provenance
+    output: Dataset = field(default_factory=Dataset)
+    limit: tuple[str, ...] | None = None  #: names of the successors that may run; None: all of them
+    stopped: str | None = None  #: the message of a `StopTask`, where one ended it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFailed(TaskEvent):
+    """An attempt ended badly. Written by the worker whose claim is the last."""
+
+    attempt: int
+    execution: int
+    error: RemoteError
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAborted(TaskEvent):
+    """The task raised `AbortWorkflow`: it ends as cancelled and takes the run along. Written by its worker."""
+
+    attempt: int
+    execution: int
+    reason: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSkipped(TaskEvent):
+    """No predecessor lets the task run. A consequence of other events, recorded for people by the owner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCancelled(TaskEvent):
+    """The task will not run (again), for the dag is stopping. Written by the driver, or by the worker that killed it."""
+
+    reason: str
+    provenance: Provenance | None = None

