@@ -21,6 +21,7 @@
     │   └── StorageFull            the server has no room for new work
     ├── MessageError               bytes that are not a message of this version
     │   ├── BrokenMessage · SchemaTooNew
+    ├── StoreTypeError             a key of the store is malformed, or holds something of another kind
     ├── BlobLost                   a reference points to data that are gone
     ├── MissingModule              code or a value needs a module that this worker lacks
     ├── DataInvalidIndex · DataInvalidAlias · TaskReturnActionInvalid   misuse of `data` and `Action`
@@ -174,3 +175,7 @@ class JoinRefused(NflowError):
 
 class RunStopping(NflowError):
     """The run is ending; it starts nothing more."""
+
+
+class StoreTypeError(NflowError):
+    """A key of the store is malformed, or holds something of another kind."""

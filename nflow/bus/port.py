@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+#: Seconds after which a job whose lease was not renewed is delivered again. Renewals come four times as often.
+LEASE = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -60,7 +63,7 @@ class Job(Protocol):
     deliveries: int  #: 1 the first time; more proves only that an earlier lease ran out
 
     def hold(self, on_lost: Callable[[], None]) -> None:
-        """Renew the lease until `ack`, `hand_back` or `drop`. `on_lost` is called on the loop when a renewal came too late."""
+        """Renew the lease until `ack`, `hand_back` or `drop`. `on_lost` is called on the loop when one was late."""
 
     def resume(self) -> None:
         """Go on renewing after `on_lost`, once the holder has made sure that the job is still its own."""
@@ -91,7 +94,13 @@ class Bus(Protocol):
     # --- records ---
 
     async def append(
-        self, subject: str, payload: bytes, *, expect: int | None = None, guard: Guard | None = None, ttl: float | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        expect: int | None = None,
+        guard: Guard | None = None,
+        ttl: float | None = None,
     ) -> int:
         """Store a record durably and return its sequence.
 
@@ -148,7 +157,7 @@ class Bus(Protocol):
     def answer(self, subject: str, handler: Callable[[bytes], Awaitable[bytes]]) -> Subscription:
         """Answer requests on `subject`."""
 
-    async def ask(self, subject: str, payload: bytes, *, timeout: float) -> bytes:
+    async def ask(self, subject: str, payload: bytes, *, timeout: float) -> bytes:  # noqa: ASYNC109 - reads better
         """One request, one answer.
 
         Raises:

@@ -5,6 +5,7 @@ Drivers move these from task to task without decoding a byte; only `wire/` turns
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 INLINE = "inline"
 BLOB = "blob"
@@ -36,3 +37,7 @@ class TaskInput:
     datasets: tuple[Dataset, ...]
     aliases: Mapping[str, int] = field(default_factory=dict)
     default: int = 0
+
+
+Tree: TypeAlias = "Ref | dict[str, Tree] | list[Tree]"
+"""Many values under one key, as the store keeps them: dicts and lists down to the references."""

@@ -13,6 +13,8 @@ class Job:
 
     run: RunId
     workflow: str
+    directory: str = ""  #: where the run was submitted; tasks work there wherever that folder exists
+    folder: str = ""  #: where the workflow file was; what it imports may lie beside it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,7 @@ class WorkflowJob(Job):
 
     spec: str
     queue: str
+    submitted: float = 0.0  #: seconds since the epoch, by the clock of whoever submitted
     parameters: Mapping[str, Ref] = field(default_factory=dict)
 
 

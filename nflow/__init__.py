@@ -1,0 +1,55 @@
+"""Durable workflows of Python tasks, for experiment stations and the clusters behind them.
+
+The names below are what a workflow file needs. Each is loaded at its first use, so that `import nflow` costs nothing.
+"""
+
+import importlib
+
+TYPE_CHECKING = False  # as in `typing`, whose import would cost more than all else here
+if TYPE_CHECKING:
+    from nflow.errors import NflowError
+    from nflow.models import (
+        AbortWorkflow,
+        Action,
+        BaseTask,
+        Dag,
+        MultiTaskData,
+        Option,
+        Parameters,
+        StopTask,
+        TaskData,
+        TaskStatus,
+    )
+    from nflow.tasks import PythonTask
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AbortWorkflow",
+    "Action",
+    "BaseTask",
+    "Dag",
+    "MultiTaskData",
+    "NflowError",
+    "Option",
+    "Parameters",
+    "PythonTask",
+    "StopTask",
+    "TaskData",
+    "TaskStatus",
+    "__version__",
+]
+
+_ELSEWHERE = {"NflowError": "nflow.errors", "PythonTask": "nflow.tasks"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'nflow' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_ELSEWHERE.get(name, "nflow.models")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,115 @@
+"""Jobs in the hands of an in-memory client."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from nflow.bus.memory.queue import Entry, Queue
+from nflow.bus.port import Job
+
+
+class Holder(Protocol):
+    """What a job needs of the client that holds it."""
+
+    def is_up(self) -> bool:
+        """Whether it can be reached."""
+
+    def alive_at(self) -> float:
+        """When it could last renew a lease: now, or when it was cut off."""
+
+    def now(self) -> float:
+        """What its clock shows."""
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Do it now, or when the connection is back."""
+
+    def in_hand(self) -> "set[MemoryJob]":
+        """The jobs whose lease is renewed."""
+
+
+class MemoryJob:
+    """A job in hand."""
+
+    def __init__(self, entry: Entry, holder: Holder) -> None:
+        self.subject = entry.record.subject
+        self.payload = entry.record.payload
+        self.deliveries = entry.deliveries
+        self._entry = entry
+        self._holder = holder
+        self._renewed = holder.now()
+        self._on_lost: Callable[[], None] | None = None
+        self._lost = False
+
+    def hold(self, on_lost: Callable[[], None]) -> None:
+        """See the port."""
+        self._on_lost = on_lost
+        self._holder.in_hand().add(self)
+
+    def resume(self) -> None:
+        """See the port."""
+        self._lost = False
+        self._renewed = self._holder.now()
+
+    def drop(self) -> None:
+        """See the port."""
+        self._renewed = self.renewed()
+        self._holder.in_hand().discard(self)
+
+    async def ack(self) -> None:
+        """See the port."""
+        self.drop()
+        self._holder.post(self._entry.ack)
+
+    async def hand_back(self, delay: float = 0.0) -> None:
+        """See the port."""
+        self.drop()
+        self._holder.post(lambda: self._entry.hand_back(delay))
+
+    def renewed(self) -> float:
+        """When the lease was last renewed."""
+        if self._lost or self not in self._holder.in_hand():
+            return self._renewed
+        return max(self._renewed, self._holder.alive_at())
+
+    def lose(self) -> None:
+        """The lease ran out while the holder was cut off."""
+        if not self._lost and self._on_lost is not None:
+            self._renewed = self.renewed()
+            self._lost = True
+            self._on_lost()
+
+
+class MemoryIntake:
+    """A flow of jobs."""
+
+    def __init__(self, queue: Queue, holder: Holder, on_job: Callable[[Job], None]) -> None:
+        self._queue = queue
+        self._holder = holder
+        self._on_job = on_job
+        self._wanted = 0
+        queue.join(self)
+
+    def want(self, count: int) -> None:
+        """See the port."""
+        self._wanted = count
+        self._queue.deliver()
+
+    def close(self) -> None:
+        """See the port."""
+        self._wanted = 0
+        self._queue.leave(self)
+
+    def is_free(self) -> bool:
+        """Whether a job may be delivered."""
+        return self._wanted > 0 and self._holder.is_up()
+
+    def give(self, entry: Entry) -> Callable[[], float]:
+        """Deliver this one."""
+        self._wanted -= 1
+        job = MemoryJob(entry, self._holder)
+        asyncio.get_running_loop().call_soon(self._on_job, job)
+        return job.renewed
+
+    def look(self) -> None:
+        """The connection is back: what waited may come."""
+        self._queue.deliver()

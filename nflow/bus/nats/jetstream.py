@@ -1,0 +1,103 @@
+"""JetStream's own API: calls in JSON that wait through outages, and what its errors mean."""
+
+import json
+
+from nats.aio.msg import Msg
+
+from nflow.bus.nats.backoff import Backoff
+from nflow.bus.nats.connection import Connection
+from nflow.bus.nats.requests import Requests, status_of
+from nflow.bus.topology import Config
+from nflow.errors import ServerRefused, ServerTooOld, ServerUnreachable
+
+NO_RESPONDERS = "503"
+
+WRONG_LAST_SEQUENCE = 10071
+WRITE_IN_FLIGHT = 10164  # replicated streams: another write to this subject has not been agreed upon yet
+NO_MESSAGE = 10037
+NO_ROOM = frozenset({10023, 10028, 10047, 10077})  # 10077: the stream has reached its mark, or a write has failed
+
+_NOT_ENABLED = frozenset({10039, 10076})
+_SOON = frozenset({10005, 10008, 10023, 10074})  # a cluster that is still electing and finding its peers
+_NEEDED = (2, 12)
+
+
+class JetStream:
+    """The API of one JetStream domain."""
+
+    def __init__(self, connection: Connection, requests: Requests, domain: str | None = None) -> None:
+        self._connection = connection
+        self._requests = requests
+        self.prefix = f"$JS.{domain}.API." if domain else "$JS.API."
+
+    async def call(self, verb: str, body: Config, *, patience: float | None = None) -> Config:
+        """The server's answer, errors included; repeated until there is one, for at most `patience` seconds of pauses.
+
+        Raises:
+            ServerUnreachable: nobody answered for so long.
+        """
+        backoff = Backoff()
+        while True:
+            await self._connection.up.wait()
+            answer = await self._requests.one(self.prefix + verb, json.dumps(body).encode() if body else b"")
+            if answer is not None and status_of(answer) is None:
+                decoded: Config = json.loads(answer.data)
+                return decoded
+            if patience is not None and backoff.spent > patience:
+                raise ServerUnreachable(f"JetStream on {self._where()} does not answer {verb}.")
+            await backoff.pause()
+
+    async def call_patiently(self, verb: str, body: Config) -> Config:
+        """`call` for a server that may have just started: a cluster needs seconds until it can place a stream."""
+        backoff = Backoff(first=0.05, longest=1.0)
+        while True:
+            answer = await self.call(verb, body, patience=20.0)
+            if error_code(answer) not in _SOON or backoff.spent > self._patience():
+                return answer
+            await backoff.pause()
+
+    async def check(self) -> None:
+        """Make sure that this server can serve.
+
+        Raises:
+            ServerTooOld: its version is too low, or JetStream is off.
+        """
+        version = self._connection.client.connected_server_version
+        if (version.major, version.minor) < _NEEDED:
+            raise ServerTooOld(
+                f"The server at {self._where()} is version {version.major}.{version.minor}; nflow needs 2.12 or newer."
+            )
+        try:
+            answer = await self.call("INFO", {}, patience=2.0)
+        except ServerUnreachable as error:
+            raise ServerTooOld(f"The server at {self._where()} runs without JetStream: enable it (`-js`).") from error
+        code = error_code(answer)
+        if code in _NOT_ENABLED:
+            raise ServerTooOld(f"JetStream is not enabled for this account on {self._where()}.")
+        if code and code not in _SOON:
+            raise ServerRefused(f"JetStream on {self._where()} refuses: {answer['error']}")
+
+    def _patience(self) -> float:
+        """Lack of room or of peers heals by itself only where there is a cluster to wait for."""
+        return 20.0 if self._connection.client.discovered_servers else 0.0
+
+    def _where(self) -> str:
+        url = self._connection.client.connected_url
+        return f"{url.hostname}:{url.port}" if url else "this server"
+
+
+def error_code(answer: Config) -> int:
+    """The server's number for what went wrong; 0 when nothing did."""
+    match answer.get("error"):
+        case {"err_code": int(code)}:
+            return code
+        case None:
+            return 0
+        case _:
+            return -1
+
+
+def error_of(message: Msg) -> tuple[int, str]:
+    """Number and words of the error in a reply to a publish."""
+    answer = json.loads(message.data)
+    return error_code(answer), answer.get("error", {}).get("description", "no reason given")

@@ -1,0 +1,183 @@
+"""Storing records and jobs: once, whatever happens to the connection in between.
+
+The server checks one expected sequence for each message. After an ambiguous outage the stream itself is asked whether
+the record is there: payloads of checked appends are unique, and ids of messages are remembered for two minutes only.
+"""
+
+import base64
+import re
+from datetime import datetime
+
+from nats.aio.msg import Msg
+
+from nflow.bus.nats.backoff import Backoff
+from nflow.bus.nats.connection import Connection
+from nflow.bus.nats.jetstream import (
+    NO_MESSAGE,
+    NO_ROOM,
+    WRITE_IN_FLIGHT,
+    WRONG_LAST_SEQUENCE,
+    JetStream,
+    error_code,
+    error_of,
+)
+from nflow.bus.nats.requests import Requests, status_of
+from nflow.bus.port import Guard, Record
+from nflow.bus.topology import SUBJECT_BYTES, Config, stream_of
+from nflow.errors import BusError, Conflict, Fenced, StorageFull, SubjectTooLong, TooLarge
+
+HEADROOM_BYTES = 4096  #: of a message's limit, left for headers: payload and headers count together
+
+_SEQUENCE = re.compile(rb'"seq":\s*(\d+)')
+
+
+class Publisher:
+    """Appends to streams."""
+
+    def __init__(self, connection: Connection, requests: Requests, jetstream: JetStream) -> None:
+        self._connection = connection
+        self._requests = requests
+        self._jetstream = jetstream
+
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest payload that leaves room for headers."""
+        return self._connection.client.max_payload - HEADROOM_BYTES
+
+    async def append(
+        self,
+        subject: str,
+        payload: bytes,
+        expect: int | None = None,
+        guard: Guard | None = None,
+        ttl: float | None = None,
+    ) -> int:
+        """Store a record; see the port."""
+        self.admit(subject, payload)
+        if guard is not None and expect is not None:
+            await self._check(guard)
+        headers = _headers(expect, guard, ttl)
+        if self._connection.up.is_set():
+            answer = await self._requests.one(subject, payload, headers)
+            if answer is not None and (sequence := _stored(answer)):
+                return sequence
+        else:
+            answer = None
+        return await _Settling(self, subject, payload, headers, expect, guard).settle(answer)
+
+    def admit(self, subject: str, payload: bytes) -> None:
+        """Refuse here what would make the server close the connection.
+
+        Raises:
+            SubjectTooLong, TooLarge: it would.
+        """
+        if len(subject) > SUBJECT_BYTES or (not subject.isascii() and len(subject.encode()) > SUBJECT_BYTES):
+            raise SubjectTooLong(f"The subject {subject[:60]}… is longer than {SUBJECT_BYTES} bytes.")
+        if len(payload) > self.max_payload_bytes:
+            raise TooLarge(
+                f"A message of {len(payload)} bytes for {subject} is over the limit of {self.max_payload_bytes}."
+            )
+
+    async def record_at(self, subject: str, after: int | None) -> Record | None:
+        """The record that followed `after` on this subject, or the last one; read from the stream's leader."""
+        wanted: Config = {"last_by_subj": subject} if after is None else {"next_by_subj": subject, "seq": after + 1}
+        answer = await self._jetstream.call(f"STREAM.MSG.GET.{stream_of(subject)}", wanted)
+        match answer:
+            case {"message": {"subject": str(where), "seq": int(seq), "time": str(at), **rest}}:
+                payload = base64.b64decode(str(rest.get("data", "")))
+                return Record(subject=where, seq=seq, at=datetime.fromisoformat(at).timestamp(), payload=payload)
+            case _ if error_code(answer) == NO_MESSAGE:
+                return None
+            case _:
+                raise BusError(f"{subject} cannot be read: {answer.get('error')}")
+
+    async def _check(self, guard: Guard) -> None:
+        last = await self.record_at(guard.subject, None)
+        if (last.seq if last else 0) != guard.seq:
+            raise Fenced(f"{guard.subject} is no longer at {guard.seq}: a later owner has taken this log.")
+
+    async def ask(self, subject: str, payload: bytes, headers: dict[str, str] | None) -> Msg | None:
+        """One try over a connection that is up."""
+        await self._connection.up.wait()
+        return await self._requests.one(subject, payload, headers)
+
+
+class _Settling:
+    """One append that did not succeed at the first try."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        subject: str,
+        payload: bytes,
+        headers: dict[str, str] | None,
+        expect: int | None,
+        guard: Guard | None,
+    ) -> None:
+        self._publisher = publisher
+        self._subject = subject
+        self._payload = payload
+        self._headers = headers
+        self._expect = expect
+        self._guard = guard
+        self._ambiguous = False
+        self._backoff = Backoff()
+
+    async def settle(self, answer: Msg | None) -> int:
+        """Try until the record is known to be stored, or refused."""
+        while True:
+            if answer is None:
+                self._ambiguous = True
+                # With an expected sequence the server itself refuses a second copy.
+                if self._expect is None and (mine := await self._mine()):
+                    return mine
+            elif status_of(answer) is not None:
+                await self._backoff.pause()  # no leader, or JetStream is not up yet; nothing announces that it is
+            elif sequence := _stored(answer):
+                return sequence
+            elif mine := await self._refused(answer):
+                return mine
+            answer = await self._publisher.ask(self._subject, self._payload, self._headers)
+
+    async def _refused(self, answer: Msg) -> int:
+        """The sequence of the record if it had been stored before; 0: try again."""
+        code, text = error_of(answer)
+        if code == WRITE_IN_FLIGHT:
+            await self._backoff.pause()
+            return 0
+        if code == WRONG_LAST_SEQUENCE:
+            if self._ambiguous and (mine := await self._mine()):
+                return mine
+            if self._expect is not None:
+                raise Conflict(f"Somebody else wrote to {self._subject} after {self._expect}: {text}.")
+            raise Fenced(f"A later owner has taken the log of {self._subject}: {text}.")
+        if code in NO_ROOM:
+            raise StorageFull(f"The server has no room for {self._subject}: {text}.")
+        raise BusError(f"The server does not store {self._subject}: {text} ({code}).")
+
+    async def _mine(self) -> int:
+        record = await self._publisher.record_at(self._subject, self._expect)
+        return record.seq if record is not None and record.payload == self._payload else 0
+
+
+def _headers(expect: int | None, guard: Guard | None, ttl: float | None) -> dict[str, str] | None:
+    if expect is not None:
+        headers = {"Nats-Expected-Last-Subject-Sequence": str(expect)}
+    elif guard is not None:
+        headers = {
+            "Nats-Expected-Last-Subject-Sequence": str(guard.seq),
+            "Nats-Expected-Last-Subject-Sequence-Subject": guard.subject,
+        }
+    else:
+        return None if ttl is None else {"Nats-TTL": _duration(ttl)}
+    return headers if ttl is None else headers | {"Nats-TTL": _duration(ttl)}
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1000, round(seconds * 1000))}ms"
+
+
+def _stored(answer: Msg) -> int:
+    """The sequence of a stored record; 0 when it was not stored."""
+    found = _SEQUENCE.search(answer.data)
+    return int(found[1]) if found and not answer.data.startswith(b'{"error"') else 0

@@ -1,0 +1,199 @@
+"""The streams, buckets and consumers that nflow keeps on a server: defined here and nowhere else.
+
+Raw JSON, for a client library that does not know a field would reset it without a word. What is missing is created;
+what differs is reported, and never changed: a stream belongs to everybody who uses the server.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from nflow.bus.port import LEASE, JobQueue
+from nflow.errors import BusError, ServerRefused, StorageFull
+
+Config = dict[str, object]
+Call = Callable[[str, Config], Awaitable[Config]]  #: (verb and name, body) → the server's answer, errors included
+
+SUBJECT_BYTES = 1024  #: the longest subject; a server closes the connection over one that is much longer
+
+_SECOND = 10**9  # the server counts in nanoseconds
+_LOG_AGE = 30 * 24 * 3600 * _SECOND  # as long as finished runs are kept
+_LOG_BYTES = 512 * 1024**2  # a stream's mark is reserved when it is created, so it must fit on a small disk
+_CONSUMERS = 100_000  # the server's default is 1000; every queue has one for each Python and priority
+_PULLS = 20_000  # every idle worker has a few outstanding
+
+_STREAM_OF_KIND = {"job": "jobs", "event": "events", "blob": "blobs", "log": "logs", "dead": "dead"}
+_NEEDED = ("retention", "storage", "subjects", "allow_direct", "republish", "max_msgs_per_subject", "allow_msg_ttl")
+
+_NAME_IN_USE = 10058
+_SUBJECTS_OVERLAP = 10065
+_CONSUMER_EXISTS = 10148
+_NO_ROOM = frozenset({10023, 10028, 10047})
+
+
+def streams(namespace: str, replicas: int = 1) -> list[Config]:
+    """Every stream of `namespace`, as the server's API takes it."""
+    return [
+        _stream(namespace, "job", replicas, retention="workqueue", max_consumers=_CONSUMERS),
+        _stream(namespace, "event", replicas, republish=_pushes(namespace, "event"), allow_msg_ttl=True),
+        _stream(namespace, "blob", replicas),
+        _stream(
+            namespace,
+            "log",
+            replicas,
+            discard="old",
+            max_age=_LOG_AGE,
+            max_bytes=_LOG_BYTES,
+            republish=_pushes(namespace, "log"),
+        ),
+        _stream(namespace, "dead", replicas, republish=_pushes(namespace, "dead")),
+        _bucket(namespace, "runs", replicas),
+        _bucket(namespace, "store", replicas),
+        _bucket(namespace, "workers", replicas, storage="memory"),
+    ]
+
+
+def consumer(queue: JobQueue) -> Config:
+    """The durable consumer of a queue. What is in hand has no limit: drivers hold their jobs for as long as a run."""
+    return {
+        "name": queue.name,
+        "durable_name": queue.name,
+        "filter_subject": queue.subject,
+        "deliver_policy": "all",
+        "ack_policy": "explicit",
+        "replay_policy": "instant",
+        "ack_wait": int(LEASE * _SECOND),
+        "max_deliver": -1,
+        "max_ack_pending": -1,
+        "max_waiting": _PULLS,
+    }
+
+
+def stream_of(subject: str) -> str:
+    """The stream that stores `subject`."""
+    first, second, _ = subject.split(".", 2)
+    if first == "$KV":
+        return f"KV_{second}"
+    return f"{first}_{_STREAM_OF_KIND[second]}"
+
+
+def is_stored(subject: str) -> bool:
+    """Whether a message to `subject` is kept by a stream."""
+    first, *rest = subject.split(".", 2)
+    return len(rest) == 2 and (first == "$KV" or rest[0] in _STREAM_OF_KIND)
+
+
+def pushed(namespace: str, subject: str) -> str:
+    """Where the records of `subject` are sent once they are stored."""
+    first, second, rest = subject.split(".", 2)
+    kind = f"kv.{second.removeprefix(f'{namespace}_')}" if first == "$KV" else second
+    return f"{namespace}.pushed.{kind}.{rest}"
+
+
+async def ensure(call: Call, namespace: str, replicas: int = 1) -> list[str]:
+    """Create what is missing, all at once; the differences of what is there already, in words.
+
+    Raises:
+        ServerRefused: a stream of that name or subject is there and cannot serve.
+        StorageFull: there is no room for a new stream.
+    """
+    differences = await asyncio.gather(*(_ensure_stream(call, config) for config in streams(namespace, replicas)))
+    return [line for lines in differences for line in lines]
+
+
+async def ensure_consumer(call: Call, namespace: str, queue: JobQueue) -> list[str]:
+    """Create the consumer of `queue` unless it is there; how it differs, in words."""
+    stream, config = f"{namespace}_jobs", consumer(queue)
+    body: Config = {"stream_name": stream, "config": config, "action": "create"}
+    answer = await call(f"CONSUMER.CREATE.{stream}.{queue.name}.{queue.subject}", body)
+    match _error(answer):
+        case None:
+            return []
+        case code, _ if code == _CONSUMER_EXISTS:
+            there = await call(f"CONSUMER.INFO.{stream}.{queue.name}", {})
+            return _differences(f"The consumer {queue.name}", config, there)
+        case _, text:
+            raise BusError(f"The server does not open the queue {queue.name} ({queue.subject}): {text}.")
+
+
+def _stream(namespace: str, kind: str, replicas: int, **more: object) -> Config:
+    """A stream that refuses new messages when there is no room, rather than to drop old ones."""
+    return {
+        "name": f"{namespace}_{_STREAM_OF_KIND[kind]}",
+        "subjects": [f"{namespace}.{kind}.>"],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "allow_direct": True,
+        "num_replicas": replicas,
+    } | more
+
+
+def _bucket(namespace: str, name: str, replicas: int, storage: str = "file") -> Config:
+    """A stream laid out as a NATS key-value bucket, so that its own tools can read it."""
+    bucket = f"{namespace}_{name}"
+    return {
+        "name": f"KV_{bucket}",
+        "subjects": [f"$KV.{bucket}.>"],
+        "retention": "limits",
+        "storage": storage,
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+        "allow_direct": True,
+        "allow_msg_ttl": True,
+        "republish": {"src": f"$KV.{bucket}.>", "dest": pushed(namespace, f"$KV.{bucket}.>")},
+        "num_replicas": replicas,
+    }
+
+
+def _pushes(namespace: str, kind: str) -> Config:
+    source = f"{namespace}.{kind}.>"
+    return {"src": source, "dest": pushed(namespace, source)}
+
+
+async def _ensure_stream(call: Call, config: Config) -> list[str]:
+    name = str(config["name"])
+    match _error(await call(f"STREAM.CREATE.{name}", config)):
+        case None:
+            return []
+        case code, _ if code == _NAME_IN_USE:
+            there = await call(f"STREAM.INFO.{name}", {})
+            return _compared(name, config, there)
+        case code, text if code in _NO_ROOM:
+            raise StorageFull(f"The server has no room for the stream {name}: {text}.")
+        case code, text if code == _SUBJECTS_OVERLAP:
+            raise ServerRefused(
+                f"Another stream on this server takes the subjects of {name}: choose another namespace."
+            )
+        case _, text:
+            raise ServerRefused(f"The server does not create the stream {name}: {text}.")
+
+
+def _compared(name: str, config: Config, there: Config) -> list[str]:
+    """The harmless differences of an existing stream."""
+    needed = {key: config.get(key) for key in _NEEDED}
+    if harmful := _differences(f"The stream {name}", needed, there):
+        raise ServerRefused(f"{harmful[0]} nflow cannot use it: choose another namespace, or mend the stream.")
+    return _differences(f"The stream {name}", config, there)
+
+
+def _differences(what: str, wanted: Config, answer: Config) -> list[str]:
+    """Field by field; the server leaves out what is empty."""
+    config = answer.get("config")
+    actual = config if isinstance(config, dict) else {}
+    return [
+        f"{what} has {key} = {actual.get(key)!r} where {value!r} is expected."
+        for key, value in wanted.items()
+        if (actual.get(key) or None) != (value or None) and not (value is None and actual.get(key) == -1)
+    ]
+
+
+def _error(answer: Config) -> tuple[int, str] | None:
+    match answer.get("error"):
+        case {"err_code": int(code), "description": str(text)}:
+            return code, text
+        case None:
+            return None
+        case other:
+            return 0, str(other)

@@ -1,0 +1,52 @@
+"""What several commands have in common: options, and `key=value` arguments."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from nflow.config import Settings
+    from nflow.models.workflow import Workflow
+
+ServerOption = Annotated[
+    str | None, typer.Option("--server", help="Address of the site's server, e.g. nats://host:4222.", metavar="URL")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+WorkflowArgument = Annotated[str, typer.Argument(help="Path of a workflow file, or its name.", metavar="WORKFLOW")]
+ArgumentsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Parameters of the workflow.", metavar="[KEY=VALUE]...")
+]
+QueueOption = Annotated[str, typer.Option("--queue", "-q", help="Workflow queue to put the run into.")]
+
+
+def load_settings(server: str | None = None, **overrides: object) -> "Settings":
+    """The settings, with the flags of this command over them."""
+    from nflow.config import load  # noqa: PLC0415 - pydantic takes a tenth of a second, which --help need not wait for
+
+    return load({"server.url": server, **{key.replace("__", "."): value for key, value in overrides.items()}})
+
+
+def load_workflow(name: str, settings: "Settings") -> "Workflow":
+    """The workflow of that name or path."""
+    from nflow.models.workflow import find, load  # noqa: PLC0415 - see above
+
+    return load(find(name, [Path(folder) for folder in settings.workflows.folders]))
+
+
+def parse_arguments(given: Sequence[str] | None) -> dict[str, str]:
+    """`key=value` pairs as a dict; a value may hold further `=`.
+
+    Raises:
+        UsageError: one of them has no `=`.
+    """
+    values: dict[str, str] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"'{text}' is no parameter. Write it as KEY=VALUE, e.g. iterations=5.")
+        values[key] = value
+    return values

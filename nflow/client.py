@@ -1,0 +1,160 @@
+"""Starting and following runs: what the command line does, and what a Python program may do without it."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from nflow import __version__
+from nflow.bus.port import Record
+from nflow.core.dataset import Ref
+from nflow.core.events import Event, RunFinished, StopRequested
+from nflow.core.ids import DagId, RunId
+from nflow.core.jobs import WorkflowJob
+from nflow.engine.engine import INLINE_SIZE_BYTES, Engine
+from nflow.engine.log import Follower
+from nflow.engine.runs import RunEntry
+from nflow.models.plan import plan_workflow
+from nflow.models.task import BaseTask
+from nflow.models.workflow import Workflow
+from nflow.wire.python import python_tag
+from nflow.wire.code import digest, pack_code
+from nflow.wire.messages import pack_events, pack_job, pack_spec, unpack_events
+from nflow.wire.values import encode
+
+T = TypeVar("T")
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is mistaken for something else
+
+
+class Client:
+    """Submits runs and follows them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    async def submit(
+        self, workflow: Workflow, arguments: Mapping[str, object] | None = None, *, queue: str = "workflow"
+    ) -> RunId:
+        """Start a run; once its id is returned, it is never lost.
+
+        Args:
+            workflow: As `nflow.models.workflow.load` read it.
+            arguments: Values of the workflow's parameters.
+            queue: Workers that serve this workflow queue may drive the run.
+
+        Raises:
+            WorkflowArgumentError: a parameter is missing, unknown or of the wrong type.
+            WorkflowDefinitionError: the workflow cannot run.
+            NotShippable: a task or a parameter cannot be sent to another process.
+        """
+        values = workflow.parameters.resolve(arguments or {})
+        run = new_run_id(time.time())
+        job = WorkflowJob(
+            run=run,
+            workflow=workflow.name,
+            directory=str(Path.cwd()),
+            folder=str(workflow.path.parent),
+            spec=await self._ship(workflow),
+            queue=queue,
+            submitted=time.time(),
+            parameters={name: await self._parameter(run, name, value) for name, value in values.items()},
+        )
+        # The acknowledgement of this job is what makes the run exist; before it, nothing is owed to anybody.
+        await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))
+        return run
+
+    async def wait(self, run: RunId) -> RunFinished:
+        """Return how a run ended, once it has."""
+        ended: asyncio.Future[RunFinished] = asyncio.get_running_loop().create_future()
+
+        def on_event(event: Event, _: Record) -> None:
+            if isinstance(event, RunFinished) and not ended.done():
+                ended.set_result(event)
+
+        async with Following(self.engine, self.engine.subjects.log(run), on_event):
+            return await ended
+
+    async def stop(self, run: RunId, *, dag: str | None = None, grace: float | None = None, by: str = "a person") -> None:
+        """Ask a run, or one of its dag runs, to stop. The request is kept: it holds for workers that are away.
+
+        Args:
+            run: The run.
+            dag: The running name of a dag, `sub_dag:1`.
+            grace: Seconds until tasks that go on are killed; None: they may finish.
+            by: Who asks, for the records.
+        """
+        stop = StopRequested(reason=f"stopped by {by}", by=by, grace=grace, dag=DagId(dag) if dag else None)
+        await self.engine.bus.append(self.engine.subjects.ask(run), pack_events([stop]))
+
+    async def runs(self) -> list[RunEntry]:
+        """All runs that are known, oldest first."""
+        return await self.engine.index.all()
+
+    async def find(self, text: str) -> RunEntry:
+        """The run whose id begins with `text`, or the last one for `@last`. Raises RunNotFound."""
+        return await self.engine.index.find(text)
+
+    async def _ship(self, workflow: Workflow) -> str:
+        """Store the code and the spec of a workflow; each distinct piece once, ever."""
+        blobs: dict[str, bytes] = {}
+
+        def ship(task: BaseTask) -> str:
+            code = pack_code(task.shipped(), what=f"Task '{task.name}'")
+            name = digest(code)
+            blobs[name] = code
+            return name
+
+        spec = plan_workflow(workflow, ship, python=python_tag(), engine=__version__)
+        async with asyncio.TaskGroup() as uploads:
+            for code in blobs.values():
+                uploads.create_task(self.engine.blobs.put_code(code))
+        return await self.engine.blobs.put_code(pack_spec(spec))
+
+    async def _parameter(self, run: RunId, name: str, value: object) -> Ref:
+        encoded = encode(value, f"Parameter '{name}'")
+        if encoded.size_bytes <= INLINE_SIZE_BYTES:
+            return encoded.inline()
+        return await self.engine.blobs.put(run, encoded.data, encoded.type)
+
+
+class Following:
+    """Events as they are written, each of them once, while the `async with` lasts."""
+
+    def __init__(self, engine: Engine, subject: str, on_event: Callable[[Event, Record], None]) -> None:
+        self._engine = engine
+        self._on_event = on_event
+        self._follower = Follower(engine.bus, subject, self._on_record)
+
+    async def __aenter__(self) -> "Following":
+        await self._follower.start()
+        self._engine.reconciler.add(self._follower.check)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._engine.reconciler.discard(self._follower.check)
+        self._follower.close()
+
+    def _on_record(self, record: Record) -> None:
+        for event in unpack_events(record.payload):
+            self._on_event(event, record)
+
+
+def new_run_id(now: float) -> RunId:
+    """An id that sorts by time: ten characters of milliseconds, six of chance."""
+    return RunId(_base32(int(now * 1000), 10) + _base32(secrets.randbits(30), 6))
+
+
+def _base32(number: int, length: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(length)))
+
+
+def run_sync(work: Callable[[], Awaitable[T]]) -> T:
+    """The one bridge for synchronous callers: run `work` to its end in a loop of its own."""
+
+    async def main() -> T:
+        return await work()
+
+    return asyncio.run(main())

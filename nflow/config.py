@@ -1,0 +1,276 @@
+"""What nflow is set to: a file, then the environment, then the flags of a command; the later wins.
+
+The only module that reads the process's environment. `load()` is called once by a command at its edge, and the
+`Settings` it returns are passed on. Slots never import this: pydantic costs them a tenth of a second.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from nflow.errors import ConfigError
+
+PREFIX = "NFLOW_"
+FILE_NAME = "nflow.toml"
+
+
+def _cores() -> int:
+    """The cores this process may use, which a batch system may have made fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _user_folder(variable: str, default: str) -> Path:
+    """A folder of the XDG base directory specification; a relative one is to be ignored, it says."""
+    chosen = Path(os.environ.get(variable, ""))
+    return chosen if chosen.is_absolute() else Path.home() / default
+
+
+def _split(value: object, separator: str) -> object:
+    return [part.strip() for part in value.split(separator) if part.strip()] if isinstance(value, str) else value
+
+
+def _number(value: object) -> object:
+    """The number of a variable, which is always text: a choice among numbers does not convert it."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def _here(value: object) -> object:
+    """A path of a flag or a variable, made absolute from the working directory."""
+    return Path(value).expanduser().absolute() if isinstance(value, str | Path) else value
+
+
+Folder = Annotated[Path, BeforeValidator(_here)]
+Folders = Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(lambda value: _split(value, os.pathsep))]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda value: _split(value, ","))]
+
+
+class Section(BaseModel):
+    """A table of the file. Errors do not show the value, which may be a secret."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Server(Section):
+    """The site's server. Without a `url` nflow starts a server of its own."""
+
+    url: str | None = None
+    token: SecretStr | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    namespace: str = Field(default="nflow", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    replicas: Annotated[Literal[1, 3, 5], BeforeValidator(_number)] = 1
+
+    @model_validator(mode="after")
+    def _secrets_have_their_own_place(self) -> Self:
+        if "@" in (self.url or ""):
+            raise ValueError("an address holds no secrets; they go to server.token, or server.user and server.password")
+        if self.token is not None and self.user is not None:
+            raise ValueError("there is a server.token and a server.user; it takes one of them")
+        if self.password is not None and self.user is None:
+            raise ValueError("there is a server.password without a server.user")
+        return self
+
+
+class Workflows(Section):
+    """Where workflows are looked up by name, after the working directory and its `examples`."""
+
+    folders: Folders = ()
+
+
+class Worker(Section):
+    """What a worker takes on, and how it lets go."""
+
+    slots: int = Field(default_factory=_cores, ge=1, description="tasks at a time; by default the number of cores")
+    queues: Names = Field(default=("workflow", "dag", "task"), min_length=1)
+    tasks_per_slot: int = Field(default=1000, ge=1, description="a slot is replaced by a fresh one after so many")
+    grace: float = Field(default=10.0, ge=0, description="seconds a stopped task has to end by itself")
+
+
+class Limits(Section):
+    """Sizes, in bytes or as `4KiB`, `1GB`."""
+
+    inline_size: ByteSize = Field(default=ByteSize(4096), ge=0, description="larger values travel as blobs")
+    max_value_size: ByteSize = Field(default=ByteSize(2**30), ge=1, description="larger values are refused")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, checked and frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    file: Path | None = Field(default=None, description="the file these settings were read from")
+    home: Folder = Field(default_factory=lambda: _user_folder("XDG_STATE_HOME", ".local/state") / "nflow")
+    server: Server = Server()
+    workflows: Workflows = Workflows()
+    worker: Worker = Field(default_factory=Worker)
+    limits: Limits = Limits()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings passes it by name
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then variables, then the file that `load` names."""
+        file = init_settings().get("file")
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read(file) if file else {})
+
+
+def load(overrides: Mapping[str, object] | None = None, *, file: Path | None = None) -> Settings:
+    """Read the settings of this process.
+
+    Args:
+        overrides: The flags of a command by dotted name, such as `{"server.url": "nats://beamline:4222"}`; None stands
+            for a flag that was not given.
+        file: The file to read instead of the one that `config_file()` finds.
+
+    Raises:
+        ConfigError: A setting is unknown or out of range, or the file cannot be read.
+    """
+    flags = {name: value for name, value in (overrides or {}).items() if value is not None}
+    _refuse_unknown(flags, "")
+    _refuse_unknown_variables()
+    chosen = file or config_file()
+    given = {**_nested(flags), "file": chosen.absolute() if chosen else None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = [(_where(problem["loc"], flags, chosen), problem["msg"]) for problem in error.errors()]
+        lines = [f"{where}: {reason.removeprefix('Value error, ')}." for where, reason in wrong]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def config_file() -> Path | None:
+    """The file that settings are read from: `NFLOW_CONFIG`, else `nflow.toml` here, else the user's own."""
+    if named := os.environ.get("NFLOW_CONFIG"):
+        return Path(named).expanduser()
+    own = _user_folder("XDG_CONFIG_HOME", ".config") / "nflow" / FILE_NAME
+    return next((file for file in (Path(FILE_NAME), own) if _is_there(file)), None)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except PermissionError:  # the home of somebody else, as `sudo -u` may leave it in the environment
+        return False
+
+
+def slot_environment() -> dict[str, str]:
+    """The environment of this process for those that run users' code: without nflow's own variables, which hold secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
+def names() -> list[str]:
+    """Every setting by its dotted name."""
+    sections: dict[str, type[Section]] = {"server": Server, "workflows": Workflows, "worker": Worker, "limits": Limits}
+    return ["home", *(f"{section}.{key}" for section, model in sections.items() for key in model.model_fields)]
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: `NFLOW_SERVER_URL` for `server.url`."""
+    return PREFIX + name.replace(".", "_").upper()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The content of a settings file, its paths made absolute from the file's own folder."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"Cannot read the settings in {file}: {reason}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not TOML: {error}.") from error
+    _refuse_unknown(_flat(content), f" in {file}")
+    return _anchored(content, file.parent)
+
+
+def _anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    def anchor(path: object) -> object:
+        return folder / Path(path).expanduser() if isinstance(path, str) else path
+
+    match content:
+        case {"workflows": {"folders": list(folders)}}:
+            content["workflows"]["folders"] = [anchor(path) for path in folders]
+    if "home" in content:
+        content["home"] = anchor(content["home"])
+    return content
+
+
+def _refuse_unknown(given: Iterable[str], where: str) -> None:
+    known = names()
+    sections = {name.partition(".")[0] for name in known}
+    for name in given:
+        if name not in known and name not in sections:
+            raise ConfigError(f"No setting '{name}'{where}.{_guess(name, known)}")
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse what is meant for nflow but misspelt; other `NFLOW_` variables belong to plugins and test suites."""
+    known = [variable(name) for name in names()]
+    sections = {name.partition(".")[0] for name in names() if "." in name}
+    ours = [name for name in os.environ if name.startswith(PREFIX) and name not in (*known, "NFLOW_CONFIG")]
+    for name in ours:
+        in_section = name.removeprefix(PREFIX).partition("_")[0].lower() in sections
+        if in_section or difflib.get_close_matches(name, known, n=1, cutoff=0.85):
+            raise ConfigError(f"The environment variable {name} is no setting.{_guess(name, known)}")
+
+
+def _guess(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else f" There are: {', '.join(known)}."
+
+
+def _where(location: tuple[int | str, ...], flags: Mapping[str, object], file: Path | None) -> str:
+    """A setting that did not pass, and who set it."""
+    name = ".".join(str(part) for part in location[:2] if isinstance(part, str))
+    if any(flag == name or flag.startswith(f"{name}.") for flag in flags):
+        return name
+    if any(key == variable(name) or key.startswith(f"{variable(name)}_") for key in os.environ):
+        return variable(name)
+    return f"{name} in {file}" if file else name
+
+
+def _flat(tree: Mapping[str, object]) -> Iterable[str]:
+    """Dotted names of the leaves of a tree of sections."""
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from (f"{name}.{inner}" for inner in value)
+        else:
+            yield name
+
+
+def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in flags.items():
+        section, dot, key = name.partition(".")
+        if dot:
+            tree.setdefault(section, {})[key] = value
+        else:
+            tree[section] = value
+    return tree

@@ -1,0 +1,278 @@
+"""What a dag run wants next: events in, commands out.
+
+Pure: the same events give the same answer, on any host, in any year. Events may come repeated, late, or in another
+order than they were written in, as long as those of one task keep theirs: what the log says wins over what was derived.
+The rules of skipping are Lightflow's.
+"""
+
+from collections.abc import Iterable
+
+from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun
+from nflow.core.dag_state import SETTLED, DagRun, TaskState, check_invariants, input_of, story
+from nflow.core.events import (
+    Event,
+    OwnerChanged,
+    Status,
+    StopRequested,
+    TaskAborted,
+    TaskCancelled,
+    TaskEvent,
+    TaskFailed,
+    TaskReleased,
+    TaskSkipped,
+    TaskStarted,
+    TaskSucceeded,
+)
+from nflow.core.unknown import UnknownEvent
+
+__all__ = ["SETTLED", "DagRun", "TaskState", "apply", "begin", "check_invariants", "input_of", "outstanding", "story"]
+
+REASON_LENGTH = 200
+"""Characters of an error that travel along as the reason of a stop; `TaskFailed` has all of it."""
+
+
+def begin(run: DagRun) -> list[Command]:
+    """Start a dag run that has no log yet: dispatch its roots. An empty dag ends at once."""
+    return outstanding(run)
+
+
+def apply(run: DagRun, event: Event) -> list[Command]:
+    """Take `event` into the run; what must now be done about it.
+
+    Raises:
+        UnknownEvent: the event is of no known type, or of a task that the dag does not have.
+    """
+    was_settled = run.is_settled
+    commands = _take(run, event)
+    if run.is_settled and not was_settled:
+        commands.append(_finish(run))
+    return commands
+
+
+def outstanding(run: DagRun) -> list[Command]:
+    """Everything that should be done and is not known to be done, for a driver that took over."""
+    commands = _record(run.unseen.values())
+    if run.cause is not None:
+        commands.append(run.cause)
+    for position, state in enumerate(run.states):
+        # A task that was handed back before its predecessors' ends were read has its job already, and no input here.
+        if state is TaskState.READY and (run.stopping is not None or run.open[position] == 0):
+            commands.append(_next_step(run, position))
+    if run.is_settled:
+        commands.append(_finish(run))
+    return commands
+
+
+def _take(run: DagRun, event: Event) -> list[Command]:
+    match event:
+        case TaskEvent(task=task) if task in run.graph.index:
+            return _take_of_task(run, run.graph.index[task], event)
+        case StopRequested() if run.is_settled:
+            return []
+        case StopRequested(reason=reason):
+            run.stop = run.stop or event
+            return _stop(run, reason)
+        case OwnerChanged():
+            return []
+        case _:
+            raise UnknownEvent(event, story(run))
+
+
+def _take_of_task(run: DagRun, position: int, event: TaskEvent) -> list[Command]:
+    match event:
+        case TaskStarted(attempt=attempt, execution=execution):
+            return _started(run, position, (attempt, execution))
+        case TaskReleased(attempt=attempt, execution=execution):
+            return _released(run, position, (attempt, execution))
+        case TaskSucceeded() | TaskFailed() | TaskAborted():
+            return _ended(run, position, event)
+        case TaskSkipped():
+            return _recorded_as_skipped(run, position)
+        case TaskCancelled(reason=reason):
+            return _recorded_as_cancelled(run, position, reason)
+        case _:
+            raise UnknownEvent(event, story(run))
+
+
+# --- what the log says of one task -----------------------------------------------------------------------------------
+
+
+def _is_open(run: DagRun, position: int) -> bool:
+    """Whether claims and outcomes still count.
+
+    Of what was derived, only a cancellation gives way to them: a skip follows from outcomes, and is the same in every
+    order of the events.
+    """
+    state = run.states[position]
+    return state not in SETTLED or (state is TaskState.CANCELLED and position in run.unseen)
+
+
+def _started(run: DagRun, position: int, claim: tuple[int, int]) -> list[Command]:
+    if _is_open(run, position) and claim > run.claims[position]:
+        run.claims[position] = claim
+        run.move(position, TaskState.RUNNING)
+    return []
+
+
+def _released(run: DagRun, position: int, claim: tuple[int, int]) -> list[Command]:
+    known, is_running = run.claims[position], run.states[position] is TaskState.RUNNING
+    if not _is_open(run, position) or claim < known or (claim == known and not is_running):
+        return []
+    run.claims[position] = claim
+    run.move(position, TaskState.READY)
+    return [_next_step(run, position)] if run.stopping is not None else []
+
+
+def _ended(run: DagRun, position: int, event: TaskSucceeded | TaskFailed | TaskAborted) -> list[Command]:
+    claim = (event.attempt, event.execution)
+    if not _is_open(run, position) or claim < run.claims[position]:
+        return []
+    run.claims[position] = claim
+    match event:
+        case TaskSucceeded():
+            return _succeeded(run, position, event)
+        case TaskFailed(error=error):
+            run.move(position, TaskState.FAILED)
+            reason = f"task {event.task!r} failed"
+            return _stop(run, reason, _cause(run, event, f"{reason}: {error.type}: {error.message}", Status.FAILED))
+        case TaskAborted(reason=reason):
+            run.move(position, TaskState.CANCELLED)
+            reason = reason or f"task {event.task!r} aborted the run"
+            return _stop(run, reason[:REASON_LENGTH], _cause(run, event, reason, Status.STOPPED))
+
+
+def _succeeded(run: DagRun, position: int, event: TaskSucceeded) -> list[Command]:
+    run.move(position, TaskState.SUCCEEDED)
+    if run.owed[position]:
+        run.outputs[position] = event.output
+        run.limits[position] = None if event.limit is None else frozenset(event.limit)
+    return _wake(run, position)
+
+
+def _recorded_as_skipped(run: DagRun, position: int) -> list[Command]:
+    match run.states[position]:
+        case TaskState.SKIPPED:
+            run.unseen.pop(position, None)
+        case TaskState.WAITING:
+            run.move(position, TaskState.SKIPPED)
+            return _wake(run, position)
+        case TaskState.CANCELLED if position in run.unseen:
+            run.move(position, TaskState.SKIPPED)
+            # Without open predecessors its successors were told already, by `_woken_by`.
+            return _wake(run, position) if run.open[position] else []
+    return []
+
+
+def _recorded_as_cancelled(run: DagRun, position: int, reason: str) -> list[Command]:
+    if run.states[position] in SETTLED and position not in run.unseen:
+        return []
+    run.move(position, TaskState.CANCELLED)
+    return _stop(run, reason)  # nothing is cancelled but in a stop, even if what stopped the dag was not read yet
+
+
+# --- what follows for the others -------------------------------------------------------------------------------------
+
+
+def _wake(run: DagRun, position: int) -> list[Command]:
+    """What follows for the successors of a task that succeeded or was skipped."""
+    ready, skipped = _woken_by(run, position)
+    return [*_record(run.unseen[each] for each in skipped), *(_next_step(run, each) for each in ready)]
+
+
+def _woken_by(run: DagRun, position: int) -> tuple[list[int], list[int]]:
+    """Settle the skips that follow, all at once; the tasks that became ready and those that were skipped, as declared.
+
+    In a stopping dag too: an earlier driver may have read the same events in another order, and have dispatched what
+    is thought cancelled here. Unless that is on record, the task becomes ready, to be cancelled by a look at its claim.
+    """
+    ready: list[int] = []
+    skipped: list[int] = []
+    told = [position]
+    for parent in told:  # grows as it goes
+        _let_go(run, parent)
+        for child in run.graph.children[parent]:
+            run.open[child] -= 1
+            state = run.states[child]
+            if run.open[child] or state not in (TaskState.WAITING, TaskState.CANCELLED):
+                continue
+            if not _may_run(run, child):
+                told.append(child)
+                if state is TaskState.WAITING:
+                    run.move(child, TaskState.SKIPPED, derived=TaskSkipped(task=run.spec.tasks[child].id))
+                    skipped.append(child)
+            elif _is_open(run, child):
+                run.move(child, TaskState.READY)
+                ready.append(child)
+    return sorted(ready), sorted(skipped)
+
+
+def _may_run(run: DagRun, position: int) -> bool:
+    """Whether a task with no open predecessor runs: if it is forced to, or if any predecessor lets it."""
+    task = run.spec.tasks[position]
+    return task.force_run or any(_lets_run(run, parent, task.name) for parent in run.graph.parents[position])
+
+
+def _lets_run(run: DagRun, parent: int, name: str) -> bool:
+    if run.states[parent] is TaskState.SUCCEEDED:
+        limit = run.limits[parent]
+        return limit is None or name in limit
+    return not run.spec.tasks[parent].propagate_skip
+
+
+def _let_go(run: DagRun, position: int) -> None:
+    """Forget the outputs that only this task could still ask for, now that it is settled."""
+    if run.stopping is not None:
+        return
+    for parent in run.graph.parents[position]:
+        run.owed[parent] -= 1
+        if run.owed[parent] == 0:
+            run.outputs[parent] = run.limits[parent] = None
+
+
+def _stop(run: DagRun, reason: str, cause: StopRun | None = None) -> list[Command]:
+    """Let nothing start any more: what waits is cancelled here and now, what is ready by a look at its claim."""
+    tell = [] if cause is None else _blame(run, cause)
+    if run.stopping is not None:
+        return tell
+    run.stopping = reason
+    tasks = run.spec.tasks
+    waiting = [position for position, state in enumerate(run.states) if state is TaskState.WAITING]
+    for position in waiting:
+        run.move(position, TaskState.CANCELLED, derived=TaskCancelled(task=tasks[position].id, reason=reason))
+    ready = [position for position, state in enumerate(run.states) if state is TaskState.READY]
+    return [*_record(run.unseen[each] for each in waiting), *tell, *(_next_step(run, each) for each in ready)]
+
+
+def _blame(run: DagRun, cause: StopRun) -> list[Command]:
+    """Tell the workflow once, and once more when a failure follows an abort, for then the run has failed."""
+    told = run.cause
+    if told is not None and (told.status is Status.FAILED or cause.status is not Status.FAILED):
+        return []
+    run.cause = cause
+    return [cause]
+
+
+def _cause(run: DagRun, event: TaskEvent, reason: str, status: Status) -> StopRun:
+    return StopRun(reason=reason[:REASON_LENGTH], by=f"{run.id}/{event.task}", status=status)
+
+
+def _next_step(run: DagRun, position: int) -> Command:
+    task, attempt = run.spec.tasks[position].id, run.claims[position][0]
+    if run.stopping is not None:
+        return Cancel(task=task, attempt=attempt, reason=run.stopping)
+    return Dispatch(task=task, attempt=attempt)
+
+
+def _record(events: Iterable[Event]) -> list[Command]:
+    batch = tuple(events)
+    return [Record(events=batch)] if batch else []
+
+
+def _finish(run: DagRun) -> FinishDag:
+    return FinishDag(
+        status=run.status,
+        succeeded=run.counts[TaskState.SUCCEEDED],
+        failed=run.counts[TaskState.FAILED],
+        skipped=run.counts[TaskState.SKIPPED],
+        cancelled=run.counts[TaskState.CANCELLED],
+    )

@@ -1,0 +1,280 @@
+"""What a workflow run wants next: events in, commands out.
+
+Pure, as `dag_run` is. A request for a dag is answered at once, by the promise of a running name; the `DagStarted` in
+the log is what makes the name true, and wins where a fold had promised another one.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from nflow.core.commands import Command, FinishRun, Record, StartDag, StopDag
+from nflow.core.events import (
+    DagFinished,
+    DagRefused,
+    DagRequested,
+    DagStarted,
+    Event,
+    OwnerChanged,
+    RunFinished,
+    RunStarted,
+    Status,
+    StopRequested,
+)
+from nflow.core.ids import DagId, DagName
+from nflow.core.unknown import UnknownEvent
+from nflow.core.workflow_state import (
+    RunState,
+    WorkflowRun,
+    autostart_key,
+    check_invariants,
+    name_of,
+    next_of,
+    number_of,
+    request_of,
+    story,
+)
+
+__all__ = [
+    "RunState",
+    "WorkflowRun",
+    "apply",
+    "autostart_key",
+    "begin",
+    "check_invariants",
+    "outstanding",
+    "request_of",
+    "story",
+]
+
+
+def begin(run: WorkflowRun) -> list[Command]:
+    """Nothing: a run that has no log yet begins with its `RunStarted`."""
+    return outstanding(run)
+
+
+def apply(run: WorkflowRun, event: Event) -> list[Command]:
+    """Take `event` into the run; what must now be done about it.
+
+    Raises:
+        UnknownEvent: the event is of no known type, or belongs to the log of a dag run.
+    """
+    was_due = run.is_due
+    commands = _take(run, event)
+    if run.is_due and not was_due:
+        commands.append(_finish(run))
+    return commands
+
+
+def outstanding(run: WorkflowRun) -> list[Command]:
+    """Everything that should be done and is not known to be done, for a driver that took over."""
+    if run.status is not None:
+        return []
+    commands = _record(run.unseen.values())
+    commands += [_start(run, dag) for dag in run.running if _can_start(run, dag)]
+    for dag in run.running:
+        commands += _stopped(run, dag)
+    if run.is_due:
+        commands.append(_finish(run))
+    return commands
+
+
+def _take(run: WorkflowRun, event: Event) -> list[Command]:
+    match event:
+        case DagRequested():
+            return _requested(run, event)
+        case RunStarted() | DagStarted() | DagRefused() | DagFinished() | StopRequested():
+            return _take_of_unfinished(run, event) if run.status is None else []
+        case RunFinished(status=status):
+            run.status = run.status or status
+            return []
+        case OwnerChanged():
+            return []
+        case _:
+            raise UnknownEvent(event, story(run))
+
+
+def _take_of_unfinished(
+    run: WorkflowRun, event: RunStarted | DagStarted | DagRefused | DagFinished | StopRequested
+) -> list[Command]:
+    match event:
+        case RunStarted():
+            return _started(run)
+        case DagStarted(key=key, dag=dag):
+            return _recorded_as_started(run, key, dag)
+        case DagRefused(key=key):
+            return _recorded_as_refused(run, key)
+        case DagFinished(dag=dag, status=status):
+            return _dag_finished(run, dag, status)
+        case StopRequested(dag=dag):
+            return _stop_requested(run, event) if dag is None else _stop_of_dag_requested(run, event, dag)
+
+
+# --- what is asked for -----------------------------------------------------------------------------------------------
+
+
+def _started(run: WorkflowRun) -> list[Command]:
+    if run.is_started:
+        return []
+    run.is_started = True
+    if run.stop is not None:
+        return []
+    names = (name for name, dag in run.spec.dags.items() if dag.autostart)
+    return _promise(run, {key: name for name in names if (key := autostart_key(name)) not in run.granted})
+
+
+def _requested(run: WorkflowRun, event: DagRequested) -> list[Command]:
+    dag = run.granted.get(event.key)
+    if dag is not None:
+        return _requested_after_all(run, event, dag)
+    if event.key in run.refused:
+        return []
+    if event.dag not in run.spec.dags:
+        return _refuse(run, event.key, f"the workflow has no dag {event.dag!r}", unknown=True)
+    if run.status is not None or run.stop is not None:
+        reason = "the run has ended" if run.status is not None else "the run is stopping"
+        return _refuse(run, event.key, reason, unknown=False)
+    run.requests[event.key] = event
+    return _promise(run, {event.key: event.dag})
+
+
+def _requested_after_all(run: WorkflowRun, event: DagRequested, dag: DagId) -> list[Command]:
+    """Take in a request whose answer was read first: only now is the dag's input known."""
+    if event.key in run.requests or dag not in run.running or run.status is not None:
+        return []
+    run.requests[event.key] = event
+    return [_start(run, dag), *_stopped(run, dag)]
+
+
+def _stop_requested(run: WorkflowRun, event: StopRequested) -> list[Command]:
+    if run.stop is not None:
+        return []
+    run.stop = event
+    return [command for dag in run.running for command in _stopped(run, dag)]
+
+
+def _stop_of_dag_requested(run: WorkflowRun, event: StopRequested, dag: DagId) -> list[Command]:
+    if dag not in run.running or dag in run.stops:
+        return []
+    run.stops[dag] = event
+    return _stopped(run, dag) if run.stop is None else []
+
+
+# --- answers and ends ------------------------------------------------------------------------------------------------
+
+
+def _promise(run: WorkflowRun, names: Mapping[str, DagName]) -> list[Command]:
+    """Grant requests, each under the next free running name: first on record, then started."""
+    for key, name in names.items():
+        dag = next_of(run, name)
+        _bind(run, key, dag)
+        run.unseen[key] = DagStarted(key=key, dag=dag)
+    promised = [run.granted[key] for key in names]
+    return [
+        *_record(run.unseen[key] for key in names),
+        *(_start(run, dag) for dag in promised),
+        *(command for dag in promised for command in _stopped(run, dag)),
+    ]
+
+
+def _refuse(run: WorkflowRun, key: str, reason: str, *, unknown: bool) -> list[Command]:
+    run.refused.add(key)
+    run.unseen[key] = DagRefused(key=key, reason=reason, unknown=unknown)
+    return _record([run.unseen[key]])
+
+
+def _recorded_as_started(run: WorkflowRun, key: str, dag: DagId) -> list[Command]:
+    """Believe the log: a key that was promised another name gets this one, and who held this name gets another."""
+    if run.granted.get(key) == dag:
+        run.unseen.pop(key, None)
+        _forget_request(run, dag)
+        return []
+    _break_promise(run, key)
+    run.refused.discard(key)
+    rival = run.holders.get(dag)
+    displaced = {rival: name_of(dag)} if rival is not None and _break_promise(run, rival) else {}
+    _bind(run, key, dag)
+    _forget_request(run, dag)
+    return [*_stopped(run, dag), *_promise(run, displaced)]
+
+
+def _recorded_as_refused(run: WorkflowRun, key: str) -> list[Command]:
+    _break_promise(run, key)
+    if key not in run.granted:
+        run.refused.add(key)
+        run.requests.pop(key, None)
+    return []
+
+
+def _dag_finished(run: WorkflowRun, dag: DagId, status: Status) -> list[Command]:
+    if dag in run.ended:
+        return []
+    run.ended[dag] = status
+    run.running.pop(dag, None)
+    run.stops.pop(dag, None)
+    if status is Status.FAILED:
+        run.first_failed = run.first_failed or dag
+    _count(run, dag)
+    _forget_request(run, dag)
+    return []
+
+
+def _bind(run: WorkflowRun, key: str, dag: DagId) -> None:
+    run.granted.setdefault(key, dag)
+    run.holders.setdefault(dag, key)
+    _count(run, dag)
+    if dag not in run.ended:
+        run.running[dag] = None
+
+
+def _break_promise(run: WorkflowRun, key: str) -> bool:
+    """Take back a name that the log does not know of; whether there was one."""
+    if not isinstance(run.unseen.pop(key, None), DagStarted):
+        return False
+    dag = run.granted.pop(key)
+    del run.holders[dag]
+    run.running.pop(dag, None)
+    return True
+
+
+def _forget_request(run: WorkflowRun, dag: DagId) -> None:
+    """Let go of a finished dag run's input. A name that is only promised may yet turn out to be another request's."""
+    key = run.holders.get(dag)
+    if dag in run.ended and key is not None and key not in run.unseen:
+        run.requests.pop(key, None)
+
+
+def _count(run: WorkflowRun, dag: DagId) -> None:
+    run.highest[name_of(dag)] = max(run.highest.get(name_of(dag), 0), number_of(dag))
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def _can_start(run: WorkflowRun, dag: DagId) -> bool:
+    """Whether what the dag starts with is known: its request, unless the run asked for it by itself."""
+    key = run.holders[dag]
+    return key in run.requests or key == autostart_key(name_of(dag))
+
+
+def _start(run: WorkflowRun, dag: DagId) -> StartDag:
+    return StartDag(dag=dag, name=name_of(dag), key=run.holders[dag])
+
+
+def _stopped(run: WorkflowRun, dag: DagId) -> list[Command]:
+    stop = run.stop or run.stops.get(dag)
+    if stop is None or dag not in run.running:
+        return []
+    return [StopDag(dag=dag, reason=stop.reason, by=stop.by, status=stop.status, grace=stop.grace)]
+
+
+def _record(events: Iterable[Event]) -> list[Command]:
+    batch = tuple(events)
+    return [Record(events=batch)] if batch else []
+
+
+def _finish(run: WorkflowRun) -> FinishRun:
+    if run.stop is not None:
+        failed = run.first_failed is not None or run.stop.status is Status.FAILED
+        return FinishRun(status=Status.FAILED if failed else Status.STOPPED, reason=run.stop.reason)
+    if run.first_failed is not None:
+        return FinishRun(status=Status.FAILED, reason=f"{run.first_failed} failed")
+    return FinishRun(status=Status.SUCCEEDED, reason="")

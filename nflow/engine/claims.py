@@ -1,0 +1,149 @@
+"""Claiming an attempt before its code runs, so that one execution's outcome, and only one, can be recorded.
+
+A claim is checked against the last event of the task, and the outcome against the claim. Whoever lost the race finds
+out by a refused write, however late it comes.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from nflow.bus.port import Job
+from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
+from nflow.core.jobs import TaskJob
+from nflow.engine.engine import Engine
+from nflow.engine.holdings import REST, Verdict
+from nflow.errors import Conflict
+from nflow.wire.messages import pack_events, unpack_events
+
+_log = logging.getLogger(__name__)
+
+#: An attempt that took this many workers along is failed, so that it does not walk through the whole site.
+LOST_EXECUTIONS = 3
+
+
+@dataclass(slots=True)
+class Claim:
+    """This worker's right to run one execution of an attempt and to record its outcome."""
+
+    engine: Engine
+    job: Job
+    task: TaskJob
+    subject: str
+    seq: int
+    execution: int
+    lost: int
+
+    async def settle(self, outcome: bytes) -> bool:
+        """Record the outcome (packed events); False if a successor has claimed the attempt meanwhile."""
+        try:
+            await self.engine.bus.append(self.subject, outcome, expect=self.seq)
+        except Conflict:
+            self.drop()
+            return False
+        await self.job.ack()
+        self.engine.holdings.discard(self.job)
+        return True
+
+    async def release(self) -> None:
+        """Give the attempt back before user code ran: another claim may follow at once."""
+        released = TaskReleased(
+            task=self.task.task, attempt=self.task.attempt, execution=self.execution, lost=self.lost
+        )
+        try:
+            await self.engine.bus.append(self.subject, pack_events([released]), expect=self.seq)
+        except Conflict:
+            self.drop()
+            return
+        await self.engine.holdings.hand_back(self.job)
+
+    async def still_mine(self) -> bool:
+        """Whether no later event than the claim is recorded."""
+        last = await self.engine.bus.last(self.subject)
+        return last is not None and last.seq <= self.seq
+
+    def drop(self) -> None:
+        """A successor has it: touch the job no more."""
+        self.job.drop()
+        self.engine.holdings.discard(self.job)
+
+
+class Claimer:
+    """Makes claims for one worker."""
+
+    def __init__(self, engine: Engine, host: str) -> None:
+        self._engine = engine
+        self._host = host
+
+    async def claim(self, job: Job, task: TaskJob) -> Claim | None:
+        """Claim the attempt of `job`; None when it is settled already or another worker's, and the job dealt with."""
+        subject = self._engine.subjects.task(task.run, task.dag, task.task)
+        expect, execution, lost = task.after, 1, 0
+        while True:
+            started = self._started(task, execution, lost)
+            try:
+                seq = await self._engine.bus.append(subject, pack_events([started]), expect=expect)
+            except Conflict:
+                pass
+            else:
+                return Claim(self._engine, job, task, subject, seq, execution, lost)
+            last = await self._engine.bus.last(subject)
+            if last is None:
+                expect = 0
+                continue
+            match unpack_events(last.payload)[-1]:
+                case TaskStarted(attempt=attempt) as earlier if attempt == task.attempt:
+                    if not await self._may_take(job, earlier):
+                        return None
+                    expect, execution, lost = last.seq, earlier.execution + 1, earlier.lost + 1
+                    if lost >= LOST_EXECUTIONS:
+                        await self._give_up(job, task, earlier, subject, expect)
+                        return None
+                case TaskReleased(attempt=attempt) as released if attempt == task.attempt:
+                    expect, execution, lost = last.seq, released.execution + 1, released.lost
+                case _:
+                    await self._forget(job)
+                    return None
+
+    def _started(self, task: TaskJob, execution: int, lost: int) -> TaskStarted:
+        return TaskStarted(
+            task=task.task,
+            attempt=task.attempt,
+            execution=execution,
+            worker=self._engine.holdings.worker,
+            host=self._host,
+            lost=lost,
+        )
+
+    async def _may_take(self, job: Job, earlier: TaskStarted) -> bool:
+        if await self._engine.holdings.verdict(job, earlier.worker) is Verdict.TAKE:
+            return True
+        await self._engine.holdings.hand_back(job, REST)
+        return False
+
+    async def _give_up(self, job: Job, task: TaskJob, earlier: TaskStarted, subject: str, expect: int) -> None:
+        failed = lost_too_often(task, earlier)
+        try:
+            await self._engine.bus.append(subject, pack_events([failed]), expect=expect)
+        except Conflict:
+            _log.info("%s: somebody else has settled it", subject)
+        await self._forget(job)
+
+    async def _forget(self, job: Job) -> None:
+        await job.ack()
+        self._engine.holdings.discard(job)
+
+
+def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:
+    """The outcome of an attempt whose workers vanished again and again."""
+    message = (
+        f"The worker that ran '{task.name}' vanished {LOST_EXECUTIONS} times, last {earlier.worker} on {earlier.host}. "
+        "Look for what kills it there: memory, a signal, the machine."
+    )
+    return TaskFailed(
+        task=task.task,
+        attempt=task.attempt,
+        execution=earlier.execution,
+        error=RemoteError(type="WorkerLost", message=message),
+        provenance=Provenance(worker=earlier.worker, host=earlier.host, pid=0, start=0.0, end=0.0),
+    )
+

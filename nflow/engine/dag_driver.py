@@ -1,0 +1,133 @@
+"""Drives one dag run: dispatches what is ready, settles what a stop reaches, tells the workflow how it ended."""
+
+import asyncio
+from collections.abc import Sequence
+
+from nflow.bus.port import Job, Record
+from nflow.core import dag_run
+from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, StopRun
+from nflow.core.commands import Record as RecordEvents
+from nflow.core.dag_run import DagRun
+from nflow.core.events import DagFinished, Event, StopRequested, TaskCancelled, TaskReleased
+from nflow.core.ids import DagName, TaskId
+from nflow.core.jobs import DagJob, TaskJob
+from nflow.core.spec import TaskSpec
+from nflow.engine.driver import Driver
+from nflow.engine.engine import Engine
+from nflow.errors import Conflict
+from nflow.wire.messages import pack_events, pack_job
+
+#: Jobs of one dag run on their way to the server at once.
+DISPATCHES_IN_FLIGHT = 256
+
+
+class DagDriver(Driver):
+    """One dag run, from its job to its `DagFinished`."""
+
+    _machine: DagRun
+
+    def __init__(self, engine: Engine, job: Job, message: DagJob) -> None:
+        super().__init__(engine, job, message.run, message.dag)
+        self._message = message
+        self._dag = message.dag
+        self._places = asyncio.Semaphore(DISPATCHES_IN_FLIGHT)
+        self._after: dict[TaskId, int] = {}  # the last event of tasks that will be claimed a second time
+        self._tasks: dict[TaskId, TaskSpec] = {}
+        self._python = ""
+
+    async def _prepare(self) -> None:
+        spec = await self.engine.specs.get(self._message.spec)
+        dag = spec.dags[DagName(self._dag.rpartition(":")[0])]
+        self._python = spec.python
+        self._tasks = {task.id: task for task in dag.tasks}
+        dag_input = await self.engine.unpack(self._message.input, self._message.input_blob)
+        self._machine = DagRun(self._dag, dag, dag_input)
+        dag_run.begin(self._machine)
+
+    def _apply(self, event: Event, record: Record) -> list[Command]:
+        if isinstance(event, TaskReleased):
+            self._after[event.task] = record.seq
+        return dag_run.apply(self._machine, event)
+
+    def _outstanding(self) -> list[Command]:
+        return dag_run.outstanding(self._machine)
+
+    def _perform(self, commands: list[Command]) -> None:
+        ready: list[Dispatch] = []
+        for command in commands:
+            match command:
+                case Dispatch():
+                    ready.append(command)
+                case RecordEvents(events=events):
+                    self.record(events)
+                case Cancel():
+                    self.spawn(self._cancel(command))
+                case StopRun():
+                    self.spawn(self._stop_run(command))
+                case FinishDag():
+                    self.spawn(self._finish(command))
+        if ready:
+            self.spawn(self._dispatch_all(ready) if len(ready) > 1 else self._dispatch(ready[0]))
+
+    async def _dispatch_all(self, ready: Sequence[Dispatch]) -> None:
+        """A wide fan-out keeps a window of jobs on their way, and the loop free for what comes back meanwhile."""
+        async with asyncio.TaskGroup() as window:
+            for command in ready:
+                await self._places.acquire()
+                window.create_task(self._dispatch(command)).add_done_callback(lambda _: self._places.release())
+
+    async def _dispatch(self, command: Dispatch) -> None:
+        task = self._tasks[command.task]
+        given, blob = await self.engine.pack_up(self.run, dag_run.input_of(self._machine, command.task))
+        job = TaskJob(
+            run=self.run,
+            workflow=self._message.workflow,
+            directory=self._message.directory,
+            folder=self._message.folder,
+            dag=self._dag,
+            task=task.id,
+            name=task.name,
+            attempt=command.attempt,
+            queue=task.queue,
+            code=task.code,
+            after=self._after.get(task.id, 0),
+            input=given,
+            input_blob=blob,
+        )
+        await self.engine.bus.enqueue(self._job_subject(task, command.attempt), pack_job(job))
+
+    async def _cancel(self, command: Cancel) -> None:
+        """Settle a task that nobody has claimed. Should a worker claim it first, its outcome is waited for."""
+        task = self._tasks[command.task]
+        subject = self.engine.subjects.task(self.run, self._dag, task.id)
+        cancelled = TaskCancelled(task=task.id, reason=command.reason)
+        try:
+            await self.engine.bus.append(subject, pack_events([cancelled]), expect=self._after.get(task.id, 0))
+        except Conflict:
+            return
+        await self.engine.bus.withdraw(self._job_subject(task, command.attempt))
+
+    async def _stop_run(self, command: StopRun) -> None:
+        stop = StopRequested(reason=command.reason, by=command.by, status=command.status)
+        await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]))
+
+    async def _finish(self, command: FinishDag) -> None:
+        await self.recorded()
+        finished = DagFinished(
+            dag=self._dag,
+            status=command.status,
+            succeeded=command.succeeded,
+            failed=command.failed,
+            skipped=command.skipped,
+            cancelled=command.cancelled,
+        )
+        try:
+            await self.engine.bus.append(
+                self.engine.subjects.dag_finished(self.run, self._dag), pack_events([finished]), expect=0
+            )
+        except Conflict:
+            pass  # an earlier driver of this dag run had come so far
+        self.end()
+
+    def _job_subject(self, task: TaskSpec, attempt: int) -> str:
+        return self.engine.subjects.job_task(task.queue, self._python, self.run, self._dag, task.id, attempt)

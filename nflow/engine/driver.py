@@ -1,0 +1,143 @@
+"""What all drivers do: own a log, fold it, and carry out what its machine commands, until the end or a successor.
+
+A driver is a coroutine, not a slot: a worker drives thousands of runs, and no number of runs starves the tasks.
+"""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Iterable
+
+from nflow.bus.port import Guard, Job, Record
+from nflow.core.commands import Command
+from nflow.core.events import Event, OwnerChanged
+from nflow.core.ids import DagId, RunId
+from nflow.engine.engine import Engine
+from nflow.engine.log import Follower, OwnLog
+from nflow.engine.ownership import NotOwner, still_owner, take_ownership
+from nflow.errors import Fenced
+from nflow.wire.messages import unpack_events
+
+_log = logging.getLogger(__name__)
+
+
+class Driver(ABC):
+    """Drives one log. Subclasses know the machine and how to carry out its commands."""
+
+    def __init__(self, engine: Engine, job: Job, run: RunId, dag: DagId | None) -> None:
+        self.engine = engine
+        self.job = job
+        self.run = run
+        self.dag = dag
+        self.live = False  #: the log has been folded: commands are carried out
+        self.follower: Follower
+        self._owner: Guard | None = None
+        self._own: OwnLog | None = None
+        self._works: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def drive(self) -> None:
+        """Drive to the end, then remove the job.
+
+        Raises:
+            NotOwner: another worker drives this log.
+            Fenced: another worker has taken it over; this one stood down.
+        """
+        if not self.engine.holdings.add(self.job, still_mine=self._still_mine, stand_down=self._stand_down):
+            raise NotOwner
+        subjects = self.engine.subjects
+        self._owner = await take_ownership(
+            self.engine.bus, self.job, subjects.owner(self.run, self.dag), self.engine.holdings
+        )
+        self._own = OwnLog(self.engine.bus, subjects.own(self.run, self.dag), self._owner, self._stand_down)
+        await self._prepare()
+        self.follower = Follower(self.engine.bus, subjects.log(self.run, self.dag), self._on_record)
+        try:
+            await self._follow_to_the_end(self._owner)
+        finally:
+            self.live = False
+            self.engine.reconciler.discard(self.follower.check)
+            self.follower.close()
+            self._own.close()
+            for work in self._works:
+                work.cancel()
+        await self.job.ack()
+        self.engine.holdings.discard(self.job)
+
+    def record(self, events: Iterable[Event]) -> None:
+        """Append to the log as its owner, soon."""
+        assert self._own is not None
+        self._own.append(list(events))
+
+    async def recorded(self) -> None:
+        """Return when all that was recorded is stored."""
+        assert self._own is not None
+        await self._own.written()
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        """Do this beside everything else; should it fail, so does the driver."""
+        task = asyncio.ensure_future(work)
+        self._works.add(task)
+        task.add_done_callback(self._on_work_done)
+
+    def end(self) -> None:
+        """All is done."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    @abstractmethod
+    async def _prepare(self) -> None:
+        """Make the machine."""
+
+    @abstractmethod
+    def _apply(self, event: Event, record: Record) -> list[Command]:
+        """Take an event into the machine."""
+
+    @abstractmethod
+    def _outstanding(self) -> list[Command]:
+        """What is to be done, once the log has been folded."""
+
+    @abstractmethod
+    def _perform(self, commands: list[Command]) -> None:
+        """See to it that these are carried out."""
+
+    async def _follow_to_the_end(self, owner: Guard) -> None:
+        await self.follower.start()
+        await self.follower.reach(owner.seq)
+        self.engine.reconciler.add(self.follower.check)
+        self.live = True
+        self._perform(self._outstanding())
+        await self._ended
+
+    def _on_record(self, record: Record) -> None:
+        for event in unpack_events(record.payload):
+            if isinstance(event, OwnerChanged):
+                self._note_owner(record)
+                continue
+            commands = self._apply(event, record)
+            if self.live and commands:
+                self._perform(commands)
+
+    def _note_owner(self, record: Record) -> None:
+        assert self._owner is not None
+        if record.seq > self._owner.seq:
+            self._stand_down()
+
+    async def _still_mine(self) -> bool:
+        return self._owner is None or await still_owner(self.engine.bus, self._owner)
+
+    def _on_work_done(self, work: asyncio.Task[None]) -> None:
+        self._works.discard(work)
+        if not work.cancelled() and (error := work.exception()) is not None:
+            self._fail(error)
+
+    def _stand_down(self) -> None:
+        """A successor drives this log: touch the job no more, and end."""
+        self.job.drop()
+        self.engine.holdings.discard(self.job)
+        self._fail(Fenced(f"Run {self.run}, {self.dag or 'workflow'}: another worker drives it now."))
+
+    def _fail(self, error: BaseException) -> None:
+        self.live = False
+        if not self._ended.done():
+            self._ended.set_exception(error)

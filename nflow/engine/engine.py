@@ -1,0 +1,66 @@
+"""What every driver of one worker shares: the bus and its names, blobs, specs, the store, and who holds what."""
+
+from dataclasses import dataclass, field
+
+from nflow.bus.port import Bus
+from nflow.core.dataset import INLINE, Dataset, Ref, TaskInput
+from nflow.core.ids import RunId, WorkerId
+from nflow.core.spec import WorkflowSpec
+from nflow.engine.blobs import Blobs
+from nflow.engine.holdings import Holdings
+from nflow.engine.reconcile import Reconciler
+from nflow.engine.runs import RunIndex
+from nflow.engine.specs import Cache, spec_cache
+from nflow.store.port import Store
+from nflow.wire.messages import pack_input, unpack_input
+from nflow.wire.subjects import Subjects
+
+#: User bytes that an event or a job may carry; more goes into a blob.
+INLINE_SIZE_BYTES = 4096
+
+
+@dataclass(slots=True)
+class Engine:
+    """The shared parts, made once for a worker or a client."""
+
+    bus: Bus
+    worker: WorkerId
+    store: Store
+    subjects: Subjects = field(init=False)
+    blobs: Blobs = field(init=False)
+    specs: Cache[WorkflowSpec] = field(init=False)
+    holdings: Holdings = field(init=False)
+    reconciler: Reconciler = field(init=False)
+    index: RunIndex = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.subjects = Subjects(self.bus.namespace)
+        self.blobs = Blobs(self.bus, self.subjects)
+        self.specs = spec_cache(self.blobs)
+        self.holdings = Holdings(self.bus, self.worker, self.subjects)
+        self.reconciler = Reconciler()
+        self.index = RunIndex(self.bus, self.subjects)
+
+    async def pack_up(self, run: RunId, task_input: TaskInput | None) -> tuple[TaskInput | None, Ref | None]:
+        """`task_input` as a message may carry it: itself, or a reference where it is large."""
+        if task_input is None or inline_bytes(task_input.datasets) <= INLINE_SIZE_BYTES:
+            return task_input, None
+        return None, await self.blobs.put(run, pack_input(task_input), "input")
+
+    async def unpack(self, task_input: TaskInput | None, blob: Ref | None) -> TaskInput | None:
+        """The reverse of `pack_up`."""
+        return task_input if blob is None else unpack_input(await self.blobs.get(blob))
+
+    def close(self) -> None:
+        """Hold nothing more."""
+        self.reconciler.close()
+        self.holdings.close()
+
+
+def inline_bytes(datasets: tuple[Dataset, ...]) -> int:
+    """How much user data travels inside a message that carries these."""
+    return sum(_weight(key, ref) for dataset in datasets for key, ref in dataset.values.items())
+
+
+def _weight(key: str, ref: Ref) -> int:
+    return len(key) + (ref.size_bytes if ref.scheme == INLINE else len(ref.where))

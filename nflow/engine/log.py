@@ -1,0 +1,167 @@
+"""Logs: following one without missing a record, and appending to one as its owner.
+
+Pushes are fast and may be lost without a trace; reading is sure. A follower delivers every record of its log exactly
+once: at first by reading, then by pushes, and now and then it asks the server how many records there ought to be.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from nflow.bus.port import Bus, Guard, Record
+from nflow.core.events import Event
+from nflow.errors import Fenced
+from nflow.wire.messages import pack_events
+
+_log = logging.getLogger(__name__)
+
+#: Events of one guarded append, so that the record of a wide dag's end stays below any server's message size.
+EVENTS_PER_RECORD = 2000
+
+#: An active log is compared with the server's count only when it was quiet, but at least every so many checks.
+CHECKS_WITHOUT_QUIET = 4
+
+
+class Follower:
+    """The records of one log, each of them once; in the order of the log, but for what a lost push delays."""
+
+    def __init__(self, bus: Bus, subject: str, on_record: Callable[[Record], None]) -> None:
+        self._bus = bus
+        self._subject = subject
+        self._on_record = on_record
+        self._verified = 0  # everything up to here has been delivered
+        self._ahead: set[int] = set()  # delivered, and newer than that
+        self._unread: list[Record] | None = []  # pushes that came while the past was being read
+        self._reached = 0
+        self._arrived = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._checks = 0
+        self._repair: asyncio.Task[None] | None = None
+        self._watch = bus.watch(subject, self._on_push)
+        self._reconnects = bus.on_reconnect(self._read_soon)
+
+    async def start(self) -> None:
+        """Deliver what the log holds, then whatever comes."""
+        await self._read_all()
+        waiting, self._unread = self._unread or [], None
+        for record in waiting:
+            self._on_push(record)
+
+    async def reach(self, seq: int) -> None:
+        """Return when everything up to `seq` has been delivered: a replica may know less than the server that stored it."""
+        while self._verified < seq and seq not in self._ahead:
+            self._arrived.clear()
+            if not await self._read_all():
+                await self._arrived.wait()
+
+    async def check(self) -> int:
+        """Compare with the server; deliver what no push brought and say how many records that were."""
+        seen = set(self._ahead)
+        page = await self._bus.read(self._subject, after=self._verified, limit=1)
+        stored = len(page.records) + page.pending
+        if stored == len(seen):
+            self._advance(seen)
+            return 0
+        self._checks += 1
+        if len(self._ahead) > len(seen) and self._checks < CHECKS_WITHOUT_QUIET:
+            return 0
+        self._checks = 0
+        return await self._read_all()
+
+    async def complete(self) -> bool:
+        """Whether nothing new was found by a look at the server: asked before what cannot be taken back."""
+        return await self._read_all() == 0
+
+    def close(self) -> None:
+        """Stop following."""
+        self._watch.close()
+        self._reconnects.close()
+        if self._repair is not None:
+            self._repair.cancel()
+
+    def _on_push(self, record: Record) -> None:
+        if self._unread is not None:
+            self._unread.append(record)
+            return
+        if record.last_seq > self._verified and record.last_seq not in self._ahead:
+            self._read_soon()
+        self._deliver(record)
+
+    def _deliver(self, record: Record) -> bool:
+        if record.seq <= self._verified or record.seq in self._ahead:
+            return False
+        self._ahead.add(record.seq)
+        self._arrived.set()
+        self._on_record(record)
+        return True
+
+    async def _read_all(self) -> int:
+        """Read on from the last verified record; how many of them had not been delivered yet."""
+        found = 0
+        async with self._reading:
+            while True:
+                page = await self._bus.read(self._subject, after=self._verified)
+                found += sum(self._deliver(record) for record in page.records)
+                if page.records:
+                    self._advance({record.seq for record in page.records})
+                if not page.pending:
+                    return found
+
+    def _advance(self, seen: set[int]) -> None:
+        if seen:
+            self._verified = max(self._verified, max(seen))
+            self._ahead = {seq for seq in self._ahead if seq > self._verified}
+
+    def _read_soon(self) -> None:
+        if self._unread is None and (self._repair is None or self._repair.done()):
+            self._repair = asyncio.ensure_future(self._read_quietly())
+
+    async def _read_quietly(self) -> None:
+        found = await self._read_all()
+        if found:
+            _log.debug("read %d records of %s that no push had brought", found, self._subject)
+
+
+class OwnLog:
+    """What only the owner of a log may write: one guarded append at a time, and whatever gathers meanwhile goes next.
+
+    On a replicated stream, guarded appends in flight together are refused; one at a time they never are.
+    """
+
+    def __init__(self, bus: Bus, subject: str, guard: Guard, on_fenced: Callable[[], None]) -> None:
+        self._bus = bus
+        self._subject = subject
+        self._guard = guard
+        self._on_fenced = on_fenced
+        self._waiting: list[Event] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._fenced = False
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Write these soon, after what was appended before."""
+        self._waiting.extend(events)
+        if self._writer is None:
+            self._writer = asyncio.ensure_future(self._write())
+
+    async def written(self) -> None:
+        """Return when all that was appended is stored."""
+        while self._writer is not None:
+            await asyncio.shield(self._writer)
+        if self._fenced:
+            raise Fenced(f"{self._subject} has another owner by now.")
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._writer is not None:
+            self._writer.cancel()
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:EVENTS_PER_RECORD], self._waiting[EVENTS_PER_RECORD:]
+                await self._bus.append(self._subject, pack_events(batch), guard=self._guard)
+        except Fenced:
+            self._fenced = True
+            self._on_fenced()
+        finally:
+            self._writer = None

@@ -1,0 +1,71 @@
+"""Who did what and when in a run, as its tasks may read it from the `meta` section of the store.
+
+It is folded from the event logs when somebody asks, so that it costs a run nothing while nobody does.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from nflow.bus.port import Record
+from nflow.core.dataset import Ref, Tree
+from nflow.core.events import DagFinished, RunStarted, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
+from nflow.core.jobs import TaskJob
+from nflow.engine.engine import Engine
+from nflow.store.tree import parts_of, reach
+from nflow.wire.messages import unpack_events
+from nflow.wire.subjects import event_place, name_of
+from nflow.wire.values import inline
+
+
+async def provenance_of(engine: Engine, job: TaskJob, key: str) -> Tree | None:
+    """What is at a dotted `key` of the provenance of the run of `job`."""
+    document: dict[str, Any] = {"name": job.workflow, "log": {}}
+    after, pending = 0, 1
+    while pending:
+        page = await engine.bus.read(engine.subjects.run_events(job.run), after=after)
+        for record in page.records:
+            _take(document, record)
+            after = record.seq
+        pending = page.pending if page.records else 0
+    return reach(_tree(document), parts_of(key))
+
+
+def _take(document: dict[str, Any], record: Record) -> None:
+    place = event_place(record.subject)
+    at = datetime.fromtimestamp(record.at, UTC).replace(tzinfo=None)
+    for event in unpack_events(record.payload):
+        match event:
+            case RunStarted():
+                document["start_time"] = at
+            case DagFinished(dag=dag):
+                _end(_dag(document, dag, at), at)
+            case TaskStarted(task=task, worker=worker):
+                dag = _dag(document, str(name_of(place.dag)), at)
+                dag["tasks"][task] = {"start_time": at, "worker": worker}
+            case TaskSucceeded(task=task) | TaskFailed(task=task) | TaskAborted(task=task):
+                dag = _dag(document, str(name_of(place.dag)), at)
+                entry = dag["tasks"].setdefault(task, {})
+                provenance = event.provenance
+                entry |= {"host": provenance.host, "pid": provenance.pid, "attempt": event.attempt}
+                entry |= {"execution": event.execution, "peak_memory": provenance.peak_memory_bytes}
+                _end(entry, at)
+            case _:
+                pass
+
+
+def _dag(document: dict[str, Any], name: str, at: datetime) -> dict[str, Any]:
+    entry: dict[str, Any] = document["log"].setdefault(name, {"start_time": at, "tasks": {}})
+    return entry
+
+
+def _end(entry: dict[str, Any], at: datetime) -> None:
+    entry["end_time"] = at
+    entry["duration"] = (at - entry.get("start_time", at)).total_seconds()
+
+
+def _tree(value: Any) -> Tree:  # noqa: ANN401 - dicts down to plain values
+    return {key: _tree(each) for key, each in value.items()} if isinstance(value, dict) else _leaf(value)
+
+
+def _leaf(value: object) -> Ref:
+    return inline(value)

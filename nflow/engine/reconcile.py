@@ -1,0 +1,49 @@
+"""The tick that makes pushes safe: once per lease period every followed log is compared with the server.
+
+In normal operation it repairs nothing; `repaired` counts what it had to mend.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from nflow.bus.port import LEASE
+
+_log = logging.getLogger(__name__)
+
+Check = Callable[[], Awaitable[int]]
+
+
+class Reconciler:
+    """Calls every registered check once per lease period, all of them together."""
+
+    def __init__(self) -> None:
+        self.repaired = 0
+        self._checks: set[Check] = set()
+        self._clock: asyncio.Task[None] | None = None
+
+    def add(self, check: Check) -> None:
+        """Call `check` at each tick; it returns the number of records that it had to repair."""
+        self._checks.add(check)
+        if self._clock is None:
+            self._clock = asyncio.ensure_future(self._tick())
+
+    def discard(self, check: Check) -> None:
+        """Call it no more."""
+        self._checks.discard(check)
+
+    def close(self) -> None:
+        """Stop the clock."""
+        if self._clock is not None:
+            self._clock.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE)  # a clock, not a wait: what it looks after moves by pushes
+            found = await asyncio.gather(*(check() for check in list(self._checks)), return_exceptions=True)
+            for result in found:
+                if isinstance(result, BaseException):
+                    _log.warning("a log could not be compared with the server: %s", result)
+                elif result:
+                    self.repaired += result
+                    _log.warning("%d records had not been pushed and were read instead", result)

@@ -1,0 +1,79 @@
+"""The index of runs: what `status` lists without reading a log. A hint for people; the logs are the truth."""
+
+from dataclasses import dataclass
+
+from nflow.bus.port import Bus
+from nflow.core.ids import RunId
+from nflow.errors import RunNotFound
+from nflow.wire.frames import pack_plain, unpack_plain
+from nflow.wire.subjects import Subjects
+
+BUCKET = "runs"
+LAST = "@last"
+
+#: States in which a run still moves.
+ACTIVE = ("waiting", "running", "stopping")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEntry:
+    """One line of the index. Times are seconds since the epoch, UTC."""
+
+    run: RunId
+    workflow: str
+    state: str  #: waiting running stopping succeeded failed stopped
+    queue: str
+    submitted: float
+    started: float | None = None
+    ended: float | None = None
+    reason: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the run has yet to end."""
+        return self.state in ACTIVE
+
+
+class RunIndex:
+    """The entries of all runs, by id."""
+
+    def __init__(self, bus: Bus, subjects: Subjects) -> None:
+        self._bus = bus
+        self._subjects = subjects
+
+    async def put(self, entry: RunEntry) -> None:
+        """Write or replace the entry of a run."""
+        fields = {name: getattr(entry, name) for name in RunEntry.__slots__}
+        await self._bus.append(self._subjects.kv(BUCKET, entry.run), pack_plain(fields))
+
+    async def get(self, run: RunId) -> RunEntry | None:
+        """The entry of exactly this run."""
+        record = await self._bus.last(self._subjects.kv(BUCKET, run))
+        return None if record is None else RunEntry(**unpack_plain(record.payload))
+
+    async def all(self) -> list[RunEntry]:
+        """Every run that is known, oldest first."""
+        entries: list[RunEntry] = []
+        after, pending = 0, 1
+        while pending:
+            page = await self._bus.read(self._subjects.kv_under(BUCKET), after=after)
+            entries += [RunEntry(**unpack_plain(record.payload)) for record in page.records]
+            after = page.records[-1].seq if page.records else 0
+            pending = page.pending if page.records else 0
+        return sorted(entries, key=lambda entry: entry.run)
+
+    async def find(self, text: str) -> RunEntry:
+        """The run whose id begins with `text`, or the last one for `@last`.
+
+        Raises:
+            RunNotFound: there is none, or several begin so.
+        """
+        entries = await self.all()
+        found = entries[-1:] if text == LAST else [entry for entry in entries if entry.run.startswith(text)]
+        exact = [entry for entry in found if entry.run == text]
+        if len(exact or found) == 1:
+            return (exact or found)[0]
+        if not found:
+            raise RunNotFound(f"No run begins with '{text}'. `nflow status --all` lists the runs that are known.")
+        several = ", ".join(entry.run for entry in found[:5])
+        raise RunNotFound(f"{len(found)} runs begin with '{text}': {several}. Give more of the id.")

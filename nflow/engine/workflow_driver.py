@@ -1,0 +1,127 @@
+"""Drives one workflow run: starts its dags, grants what tasks ask for, passes stops on, records the end."""
+
+from nflow.bus.port import Job, Record
+from nflow.core import workflow_run
+from nflow.core.commands import Command, FinishRun, StartDag, StopDag
+from nflow.core.commands import Record as RecordEvents
+from nflow.core.events import Event, RunFinished, RunStarted, Status, StopRequested
+from nflow.core.jobs import DagJob, WorkflowJob
+from nflow.core.spec import WorkflowSpec
+from nflow.core.workflow_run import WorkflowRun
+from nflow.engine.driver import Driver
+from nflow.engine.engine import Engine
+from nflow.engine.runs import RunEntry
+from nflow.wire.messages import pack_events, pack_job
+
+
+class WorkflowDriver(Driver):
+    """One workflow run, from its job to its `RunFinished`."""
+
+    _machine: WorkflowRun
+    _spec: WorkflowSpec
+
+    def __init__(self, engine: Engine, job: Job, message: WorkflowJob) -> None:
+        super().__init__(engine, job, message.run, None)
+        self._message = message
+        self._started: float | None = None
+        self._finished: tuple[RunFinished, float] | None = None
+        self._finishing = False
+
+    async def _prepare(self) -> None:
+        self._spec = await self.engine.specs.get(self._message.spec)
+        self._machine = WorkflowRun(self.run, self._spec)
+
+    def _apply(self, event: Event, record: Record) -> list[Command]:
+        if isinstance(event, RunStarted):
+            self._started = record.at
+        elif isinstance(event, RunFinished) and self._finished is None:
+            self._finished = event, record.at
+            if self.live:
+                self.spawn(self._close_run(event, record.at))
+        return workflow_run.apply(self._machine, event)
+
+    def _outstanding(self) -> list[Command]:
+        if self._started is None:
+            self.spawn(self._start())
+            return []
+        if self._finished is not None:
+            self.spawn(self._close_run(*self._finished))
+            return []
+        return workflow_run.outstanding(self._machine)
+
+    def _perform(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case RecordEvents(events=events):
+                    self.record(events)
+                case StartDag():
+                    self.spawn(self._start_dag(command))
+                case StopDag():
+                    self.spawn(self._stop_dag(command))
+                case FinishRun() if not self._finishing:
+                    self._finishing = True
+                    self.spawn(self._finish(command))
+                case _:
+                    pass
+
+    async def _start(self) -> None:
+        """Lay down the parameters, then say that the run has begun; what follows comes back as an event."""
+        await self.engine.store.seed(self.run, self._message.parameters)
+        started = RunStarted(
+            workflow=self._message.workflow,
+            spec=self._message.spec,
+            engine=self._spec.engine,
+            parameters=self._message.parameters,
+        )
+        self.record([started])
+        await self._note("running")
+
+    async def _start_dag(self, command: StartDag) -> None:
+        await self.recorded()
+        request = workflow_run.request_of(self._machine, command.key)
+        job = DagJob(
+            run=self.run,
+            workflow=self._message.workflow,
+            directory=self._message.directory,
+            folder=self._message.folder,
+            spec=self._message.spec,
+            dag=command.dag,
+            queue=self._spec.dags[command.name].queue,
+            input=request.input if request else None,
+            input_blob=request.input_blob if request else None,
+        )
+        await self.engine.bus.enqueue(self.engine.subjects.job_dag(job.queue, self.run, job.dag), pack_job(job))
+
+    async def _stop_dag(self, command: StopDag) -> None:
+        stop = StopRequested(reason=command.reason, by=command.by, status=command.status, grace=command.grace)
+        await self.engine.bus.append(self.engine.subjects.stop(self.run, command.dag), pack_events([stop]))
+
+    async def _finish(self, command: FinishRun) -> None:
+        """Record the end, unless a look at the log shows that somebody has asked for more."""
+        await self.recorded()
+        if await self.follower.complete():
+            self.record([RunFinished(status=command.status, reason=command.reason)])
+            return
+        self._finishing = False
+        self._perform(workflow_run.outstanding(self._machine))
+
+    async def _close_run(self, finished: RunFinished, at: float) -> None:
+        """The end is recorded: tell people, and let go of what only a failed run may need again."""
+        await self._note(finished.status.value, ended=at, reason=finished.reason)
+        if finished.status is Status.SUCCEEDED:
+            await self.engine.store.drop(self.run)
+            await self.engine.blobs.drop(self.run)
+        self.end()
+
+    async def _note(self, state: str, *, ended: float | None = None, reason: str = "") -> None:
+        entry = RunEntry(
+            run=self.run,
+            workflow=self._message.workflow,
+            state=state,
+            queue=self._message.queue,
+            submitted=self._message.submitted,
+            started=self._started,
+            ended=ended,
+            reason=reason,
+        )
+        await self.engine.index.put(entry)

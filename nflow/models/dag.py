@@ -1,0 +1,153 @@
+"""A graph of tasks, as a workflow file defines it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, TypeAlias, TypeVar
+
+from nflow.errors import DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError
+from nflow.models.task import BaseTask
+
+Children: TypeAlias = BaseTask | Sequence[BaseTask | None] | Mapping[Any, str | None] | None
+TaskT = TypeVar("TaskT", bound=BaseTask)  # a Mapping's keys are invariant: a dict of PythonTasks must be welcome
+
+_LONG_CYCLE = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """The tasks of a dag and who hands data to whom, both in the order of their declaration."""
+
+    tasks: Sequence[BaseTask]
+    links: Mapping[tuple[int, int], str | None]  #: (parent, child), as positions in `tasks` -> slot
+
+
+class Dag:
+    """Tasks and the order they run in.
+
+    Args:
+        name: What `signal.start_dag` calls it; its runs are called `name:1`, `name:2` ...
+        autostart: Start one run of it with the workflow; otherwise it waits to be started by a task.
+        queue: The dag queue; a worker that serves this queue will drive it.
+        schema: As in `define`, but not looked at before the workflow is planned.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        autostart: bool = True,
+        queue: str = "dag",
+        schema: Mapping[TaskT, Children] | None = None,
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise WorkflowDefinitionError(f"A Dag needs a name, some text; this one got {name!r}.")
+        self.name = name
+        self.autostart = autostart
+        self.queue = queue
+        self._schema: Mapping[Any, Any] | None = schema
+        self._graph: Graph | None = None
+
+    def define(self, schema: Mapping[TaskT, Children], *, validate: bool = True) -> None:
+        """Say which task hands its data to which.
+
+        Args:
+            schema: Parent -> children. Children are one task, a list of tasks, a dict of task -> slot (the alias by
+                which the child may call this parent's data), or None for a task without children. Order counts: the
+                datasets of a task that joins several others come in the order in which the schema names its parents.
+            validate: Look at the schema now; otherwise when the workflow is planned.
+
+        Raises:
+            DirectedAcyclicGraphInvalid: the tasks form a cycle; the message names it.
+            DirectedAcyclicGraphUndefined: the schema is None.
+            WorkflowDefinitionError: something in the schema is not a task.
+        """
+        self._schema = schema
+        self._graph = None
+        if validate:
+            self.graph()
+
+    def graph(self) -> Graph:
+        """The schema, read and found to be free of cycles. Raises what `define` raises."""
+        if self._graph is None:
+            if self._schema is None:
+                raise DirectedAcyclicGraphUndefined(
+                    f"Dag {self.name!r} has no schema. Call define() with a dict of task -> children."
+                )
+            graph = _read(self.name, self._schema)
+            _refuse_cycle(self.name, graph)
+            self._graph = graph
+        return self._graph
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        # A callback may name a dag, as in `signal.start_dag(sub_dag)`. Its code then carries the dag's name, not the
+        # whole graph with all the code in it.
+        return partial(Dag, autostart=self.autostart, queue=self.queue), (self.name,)
+
+    def __repr__(self) -> str:
+        return f"<Dag {self.name!r}>"
+
+
+def _read(dag: str, schema: object) -> Graph:
+    if not isinstance(schema, Mapping):
+        raise WorkflowDefinitionError(
+            f"The schema of dag {dag!r} is {schema!r}. It must be a dict of task -> children, e.g. {{task: None}}."
+        )
+    positions: dict[BaseTask, int] = {}
+    links: dict[tuple[int, int], str | None] = {}
+
+    def position(task: BaseTask) -> int:
+        return positions.setdefault(task, len(positions))
+
+    for parent, children in schema.items():
+        if not isinstance(parent, BaseTask):
+            raise WorkflowDefinitionError(f"Dag {dag!r}: the schema has {parent!r} as a parent, which is not a task.")
+        start = position(parent)
+        for child, slot in _children(dag, parent, children):
+            links.setdefault((start, position(child)), slot)
+    return Graph(tasks=tuple(positions), links=links)
+
+
+def _children(dag: str, parent: BaseTask, children: object) -> Iterable[tuple[BaseTask, str | None]]:
+    pairs: Iterable[tuple[object, object]]
+    match children:
+        case BaseTask():
+            return ((children, None),)
+        case None:
+            return ()
+        case list() | tuple():
+            pairs = ((child, None) for child in children)
+        case Mapping():
+            pairs = children.items()
+        case _:
+            raise WorkflowDefinitionError(
+                f"Dag {dag!r}: the children of {parent.name!r} are {children!r}. "
+                "Give a task, a list of tasks, or a dict of task -> slot."
+            )
+    return [_checked(dag, parent, child, slot) for child, slot in pairs if child is not None]
+
+
+def _checked(dag: str, parent: BaseTask, child: object, slot: object) -> tuple[BaseTask, str | None]:
+    if not isinstance(child, BaseTask):
+        raise WorkflowDefinitionError(f"Dag {dag!r}: {child!r}, a child of {parent.name!r}, is not a task.")
+    if slot is not None and not isinstance(slot, str):
+        raise WorkflowDefinitionError(
+            f"Dag {dag!r}: the slot between {parent.name!r} and {child.name!r} is {slot!r}. It must be text or None."
+        )
+    return child, slot or None
+
+
+def _refuse_cycle(dag: str, graph: Graph) -> None:
+    parents: list[list[int]] = [[] for _ in graph.tasks]
+    for parent, child in graph.links:
+        parents[child].append(parent)
+    try:
+        TopologicalSorter(dict(enumerate(parents))).prepare()
+    except CycleError as error:
+        names = [graph.tasks[index].name for index in error.args[1]]
+        if len(names) > _LONG_CYCLE:
+            names[_LONG_CYCLE // 2 : -_LONG_CYCLE // 2] = ["..."]
+        raise DirectedAcyclicGraphInvalid(
+            f"Dag {dag!r} has a cycle: {' -> '.join(names)}. Remove one of these steps."
+        ) from None

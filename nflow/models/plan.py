@@ -1,0 +1,78 @@
+"""From a workflow as it is written to the spec that workers plan with."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from nflow.core.ids import DagName, TaskId
+from nflow.core.spec import DagSpec, Edge, TaskSpec, WorkflowSpec
+from nflow.models.dag import Dag
+from nflow.models.task import BaseTask
+from nflow.models.workflow import Workflow
+
+Ship = Callable[[BaseTask], str]
+"""Stores the code of a task, its `shipped()`, and returns the digest to find it by."""
+
+
+def plan(dag: Dag, ship: Ship) -> DagSpec:
+    """The spec of one dag. `ship` is called once for each distinct piece of code.
+
+    Raises:
+        DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError: as `Dag.define`.
+    """
+    graph = dag.graph()
+    code_of = _Shipped(ship)
+    ids = list(_ids(graph.tasks))
+    return DagSpec(
+        name=DagName(dag.name),
+        tasks=tuple(
+            TaskSpec(
+                id=id_,
+                name=task.name,
+                code=code_of(task),
+                queue=task.queue,
+                force_run=task.has_to_run,
+                propagate_skip=task.propagate_skip,
+            )
+            for id_, task in zip(ids, graph.tasks, strict=True)
+        ),
+        edges=tuple(
+            Edge(parent=ids[parent], child=ids[child], slot=slot) for (parent, child), slot in graph.links.items()
+        ),
+        autostart=dag.autostart,
+        queue=dag.queue,
+    )
+
+
+def plan_workflow(workflow: Workflow, ship: Ship, *, python: str, engine: str) -> WorkflowSpec:
+    """The spec of a whole file. Code that several dags share is shipped once."""
+    code_of = _Shipped(ship)
+    dags = {DagName(name): plan(dag, code_of) for name, dag in workflow.dags.items()}
+    return WorkflowSpec(name=workflow.name, dags=dags, python=python, engine=engine)
+
+
+class _Shipped:
+    """Ships each distinct piece of code once: a class together with the very same values in its state."""
+
+    def __init__(self, ship: Ship) -> None:
+        self._ship = ship
+        # The state is kept beside the digest: an id counts only while its object lives.
+        self._known: dict[tuple[object, ...], tuple[str, dict[str, object]]] = {}
+
+    def __call__(self, task: BaseTask) -> str:
+        kind, state = task.shipped()
+        key = (kind, *state, *map(id, state.values()))
+        if key not in self._known:
+            self._known[key] = (self._ship(task), state)
+        return self._known[key][0]
+
+
+def _ids(tasks: Sequence[BaseTask]) -> Iterator[TaskId]:
+    """Each task's name, or `name#2` for the second of one name, skipping what some task is really called."""
+    used: set[str] = set()
+    last: dict[str, int] = {}
+    for task in tasks:
+        number = last.get(task.name, 0) + 1
+        while (candidate := task.name if number == 1 else f"{task.name}#{number}") in used:
+            number += 1
+        last[task.name] = number
+        used.add(candidate)
+        yield TaskId(candidate)

@@ -1,0 +1,104 @@
+"""The root of all tasks: a name, a queue, how skipping treats it, and the callbacks around its code."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from nflow.errors import WorkflowDefinitionError
+from nflow.models.callbacks import check_callback
+from nflow.models.data import MultiTaskData
+
+if TYPE_CHECKING:  # these know tasks themselves
+    from nflow.models.action import Action
+    from nflow.models.context import Signal, Store, TaskContext
+    from nflow.models.endings import TaskStatus
+
+Callback: TypeAlias = "Callable[[MultiTaskData, Store, Signal, TaskContext], Action | None] | None"
+InitCallback: TypeAlias = "Callable[[MultiTaskData, Store, Signal, TaskContext], object] | None"
+FinallyCallback: TypeAlias = "Callable[[TaskStatus, MultiTaskData, Store, Signal, TaskContext], object] | None"
+
+CALLBACK_ARGUMENTS = ("data", "store", "signal", "context")
+
+_IDENTITY = frozenset(("name", "queue", "has_to_run", "propagate_skip"))
+
+
+class BaseTask:
+    """A piece of work in a dag. Subclass it and override `run`, or use a ready-made one such as `PythonTask`.
+
+    Args:
+        name: What limits, aliases and people call the task.
+        queue: The task queue it waits in; a worker that serves this queue will run it.
+        callback_init: Called before the task with (data, store, signal, context).
+        callback_finally: Called after the task, however it ended, with (status, data, store, signal, context).
+        force_run: Run even where all predecessors were skipped or have limited this task away.
+        propagate_skip: When this task is skipped, let its successors be skipped too.
+
+    Raises:
+        WorkflowDefinitionError: the name is empty, or a callback cannot be called so.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        queue: str = "task",
+        callback_init: InitCallback = None,
+        callback_finally: FinallyCallback = None,
+        force_run: bool = False,
+        propagate_skip: bool = True,
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise WorkflowDefinitionError(f"A task needs a name, some text; this {type(self).__name__} got {name!r}.")
+        check_callback(callback_init, CALLBACK_ARGUMENTS, of=f"callback_init of task {name!r}")
+        check_callback(callback_finally, ("status", *CALLBACK_ARGUMENTS), of=f"callback_finally of task {name!r}")
+        self.name = name
+        self.queue = queue
+        self.has_to_run = force_run
+        self.propagate_skip = propagate_skip
+        self.callback_init = callback_init
+        self.callback_finally = callback_finally
+
+    def run(
+        self,
+        data: MultiTaskData,  # noqa: ARG002 - for those who override it
+        store: "Store",  # noqa: ARG002
+        signal: "Signal",  # noqa: ARG002
+        context: "TaskContext",  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> "Action | None":
+        """Do the work. Return None to hand on `data` to all successors, or an `Action` to choose."""
+        return None
+
+    def shipped(self) -> tuple[type[Self], dict[str, object]]:
+        """What another process needs to run this task: its class and its state.
+
+        The name, the queue and the flags are not part of it. They travel in the plan, so that the thousands of tasks
+        that share a callback share one piece of code too.
+        """
+        state = self.__getstate__()
+        if isinstance(state, tuple):  # of a class with __slots__: what is in its __dict__, and what is in the slots
+            state = (state[0] or {}) | state[1]
+        assert isinstance(state, dict)
+        return type(self), {key: value for key, value in state.items() if key not in _IDENTITY}
+
+    @classmethod
+    def restored(
+        cls,
+        state: Mapping[str, object],
+        *,
+        name: str,
+        queue: str = "task",
+        force_run: bool = False,
+        propagate_skip: bool = True,
+    ) -> Self:
+        """The task whose `shipped()` gave this class and this state, under this name."""
+        identity = {"name": name, "queue": queue, "has_to_run": force_run, "propagate_skip": propagate_skip}
+        task = cls.__new__(cls)
+        if hasattr(task, "__setstate__"):
+            task.__setstate__({**state, **identity})
+        else:
+            for key, value in {**state, **identity}.items():
+                object.__setattr__(task, key, value)  # a subclass may forbid the usual way
+        return task
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"

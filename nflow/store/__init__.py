@@ -1,0 +1,1 @@
+"""The data of a run that its tasks share, behind one port."""

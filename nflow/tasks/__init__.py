@@ -1,0 +1,5 @@
+"""The tasks that come with nflow."""
+
+from nflow.tasks.python import PythonTask
+
+__all__ = ["PythonTask"]

@@ -1,0 +1,46 @@
+"""Plain data ⇄ bytes, and frames on a pipe between a worker and its slots.
+
+A frame is its length in four bytes, then msgpack. Both ends are one version of nflow, so frames carry no schema.
+"""
+
+import struct
+from typing import Any, Final
+
+import msgpack
+
+_LENGTH: Final = struct.Struct(">I")
+
+
+def pack_plain(value: Any) -> bytes:  # noqa: ANN401 - whatever msgpack takes
+    """Numbers, strings, bytes, lists and dicts as bytes."""
+    return msgpack.packb(value)  # type: ignore[no-any-return]
+
+
+def unpack_plain(payload: bytes) -> Any:  # noqa: ANN401 - whatever was packed
+    """The reverse of `pack_plain`."""
+    return msgpack.unpackb(payload, strict_map_key=False)
+
+
+def pack_frame(*parts: Any) -> bytes:  # noqa: ANN401 - whatever msgpack takes
+    """One frame that holds `parts`."""
+    body: bytes = msgpack.packb(parts)
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader:
+    """Takes bytes as they come from a pipe, gives whole frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[list[Any]]:
+        """The frames that are complete now."""
+        self._buffer += data
+        frames = []
+        while len(self._buffer) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(self._buffer)[0]
+            if len(self._buffer) < end:
+                break
+            frames.append(msgpack.unpackb(memoryview(self._buffer)[_LENGTH.size : end], strict_map_key=False))
+            del self._buffer[:end]
+        return frames

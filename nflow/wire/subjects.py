@@ -1,0 +1,242 @@
+"""Names ⇄ subjects: the one place where what a user typed becomes part of an address, and back.
+
+A name may hold any characters; a token of a subject may not. Tokens made here are also valid keys of a NATS bucket.
+Nothing else in nflow builds or takes apart a subject.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from nflow.core.ids import DagId, RunId, TaskId, WorkerId
+from nflow.errors import ConfigError
+from nflow.wire.digest import digest
+
+LONGEST_TOKEN_BYTES = 200
+PRIORITY = 5  #: the one priority class there is today; its place in the subject is kept for others
+ANY_PYTHON = "any"  #: drivers open no code, so any Python may take their jobs
+
+_PLAIN = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_-]*", re.ASCII)
+_ESCAPED = re.compile(r"=([0-9A-F]{2})")
+_EMPTY = "=0"
+_DIGEST = "=x"
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+@lru_cache(maxsize=1 << 16)
+def token(name: str) -> str:
+    """`name` as one token of a subject: itself where it can be, else with `=XX` for every byte that may not be in one.
+
+    A token never begins with `_`: those are the engine's own. A name that would need more than 200 bytes becomes
+    `=x` and its digest, and has to travel in the payload.
+    """
+    if _PLAIN.fullmatch(name) and len(name) <= LONGEST_TOKEN_BYTES:
+        return name
+    # surrogates are what Python makes of file names that are no UTF-8; they must come back as they were
+    raw = name.encode("utf-8", "surrogatepass")
+    escaped = "".join(chr(byte) if byte in _SAFE else f"={byte:02X}" for byte in raw) or _EMPTY
+    if escaped.startswith("_"):
+        escaped = "=5F" + escaped[1:]
+    if len(escaped) > LONGEST_TOKEN_BYTES:
+        return _DIGEST + digest(raw)
+    return escaped
+
+
+@lru_cache(maxsize=1 << 16)
+def name_of(token_: str) -> str | None:
+    """The name that `token` made this of; None where it does not tell: a digest, or a token of the engine's own."""
+    if _PLAIN.fullmatch(token_):
+        return token_
+    if token_ == _EMPTY:
+        return ""
+    raw = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), token_).encode("latin-1", "replace")
+    try:
+        name = raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    return name if token(name) == token_ else None
+
+
+class QueueAddress(NamedTuple):
+    """Where the jobs of one queue wait: the durable consumer's name, and the subjects it takes."""
+
+    name: str
+    subject: str
+
+
+class EventPlace(NamedTuple):
+    """Where in the logs a record belongs, in tokens; `dag` is `_` in the workflow's log, `last` is what it is about."""
+
+    run: str
+    dag: str
+    last: str
+
+
+class JobPlace(NamedTuple):
+    """What a job's subject tells about it, in tokens; `dag` and `task` are empty where the kind of job has none."""
+
+    kind: str
+    queue: str
+    python: str
+    run: str
+    dag: str
+    task: str
+    attempt: int
+
+
+class Subjects:
+    """Every subject of one namespace. Arguments are names; what comes back is ready for the bus."""
+
+    def __init__(self, namespace: str) -> None:
+        if not _PLAIN.fullmatch(namespace) or len(namespace) > 32:
+            raise ConfigError(
+                f"A namespace is at most 32 letters, digits, '-' and '_', not {namespace!r}. Change server.namespace."
+            )
+        self.namespace = namespace
+        self._jobs = f"{namespace}.job."
+        self._events = f"{namespace}.event."
+        self._blobs = f"{namespace}.blob."
+        self._lines = f"{namespace}.log."
+        self._dead = f"{namespace}.dead."
+        self._holders = f"{namespace}.holder."
+        self._buckets = f"$KV.{namespace}_"
+
+    # --- jobs ---
+
+    def job_workflow(self, queue: str, run: RunId) -> str:
+        """The job to drive a workflow run."""
+        return f"{self._jobs}workflow.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}"
+
+    def job_dag(self, queue: str, run: RunId, dag: DagId) -> str:
+        """The job to drive a dag run."""
+        return f"{self._jobs}dag.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}.{token(dag)}"
+
+    def job_task(self, queue: str, python: str, run: RunId, dag: DagId, task: TaskId, attempt: int) -> str:
+        """The job to execute one attempt at a task, with the Python that can open its code."""
+        place = f"{token(queue)}.{token(python)}.{PRIORITY}.{token(run)}.{token(dag)}.{token(task)}"
+        return f"{self._jobs}task.{place}.{attempt}"
+
+    def queue(self, kind: str, queue: str, python: str = ANY_PYTHON) -> QueueAddress:
+        """The consumer over all jobs of one kind (`workflow`, `dag`, `task`), queue and Python."""
+        # kinds and Python tags hold no `_`, so that no two queues share a consumer
+        return QueueAddress(
+            name=f"{kind}_{PRIORITY}_{token(python)}_{token(queue)}",
+            subject=f"{self._jobs}{kind}.{token(queue)}.{token(python)}.{PRIORITY}.>",
+        )
+
+    # --- the event logs; without a dag: the workflow's ---
+
+    def log(self, run: RunId, dag: DagId | None = None) -> str:
+        """All records of one log."""
+        return f"{self._log(run, dag)}.>"
+
+    def run_events(self, run: RunId) -> str:
+        """All records of all logs of a run."""
+        return f"{self._events}{token(run)}.>"
+
+    def owner(self, run: RunId, dag: DagId | None = None) -> str:
+        """Who drives: the last record here fences the owner's writes."""
+        return f"{self._log(run, dag)}._owner"
+
+    def own(self, run: RunId, dag: DagId | None = None) -> str:
+        """What the owner has decided."""
+        return f"{self._log(run, dag)}._log"
+
+    def stop(self, run: RunId, dag: DagId | None = None) -> str:
+        """Wishes that the run, or the dag run, should end; from anyone."""
+        return f"{self._log(run, dag)}._stop"
+
+    def stops(self) -> str:
+        """Every wish that something should end, in any log."""
+        return f"{self._events}*.*._stop"
+
+    def ask(self, run: RunId) -> str:
+        """Requests to the workflow's driver; from anyone."""
+        return f"{self._log(run, None)}._ask"
+
+    def dag_finished(self, run: RunId, dag: DagId) -> str:
+        """How a dag run ended: in the workflow's log, from the dag's driver."""
+        return f"{self._log(run, None)}.{token(dag)}"
+
+    def task(self, run: RunId, dag: DagId, task: TaskId) -> str:
+        """Claims and outcomes of one task."""
+        return f"{self._events}{token(run)}.{token(dag)}.{token(task)}"
+
+    def _log(self, run: RunId, dag: DagId | None) -> str:
+        return f"{self._events}{token(run)}.{'_' if dag is None else token(dag)}"
+
+    # --- data ---
+
+    def upload(self, run: RunId, upload: str) -> str:
+        """One upload of a run: what a `Ref` to a blob has in `where`."""
+        return f"{self._blobs}{token(run)}.{token(upload)}"
+
+    def code(self, digest: str) -> str:
+        """The upload of a code or spec blob, which runs share by digest."""
+        return f"{self._blobs}_code.{token(digest)}"
+
+    def blobs_of(self, run: RunId) -> str:
+        """All chunks of all uploads of a run."""
+        return f"{self._blobs}{token(run)}.>"
+
+    def blob(self, upload: str, n: int) -> str:
+        """Chunk `n` of an upload, which is given as `upload` or `code` returned it."""
+        return f"{upload}.{n}"
+
+    def chunks(self, upload: str) -> str:
+        """All chunks of an upload."""
+        return f"{upload}.*"
+
+    def kv(self, bucket: str, *keys: str) -> str:
+        """A key of a bucket (`runs`, `workers`, `store`), of as many parts as there are names."""
+        return f"{self._buckets}{bucket}.{'.'.join(map(token, keys))}"
+
+    def kv_under(self, bucket: str, *keys: str) -> str:
+        """All keys of a bucket whose first parts are these."""
+        return ".".join((f"{self._buckets}{bucket}", *map(token, keys), ">"))
+
+    # --- people and processes ---
+
+    def lines(self, run: RunId, dag: DagId, task: TaskId) -> str:
+        """What a task prints and logs."""
+        return f"{self._lines}{token(run)}.{token(dag)}.{token(task)}"
+
+    def lines_of(self, run: RunId, dag: DagId | None = None) -> str:
+        """What all tasks of a run, or of a dag run, print and log."""
+        return f"{self._lines}{token(run)}.>" if dag is None else f"{self._lines}{token(run)}.{token(dag)}.>"
+
+    def dead(self, kind: str, run: str) -> str:
+        """Where a message that could not be handled is laid down, with its reason."""
+        return f"{self._dead}{token(kind)}.{token(run)}"
+
+    def dead_letters(self) -> str:
+        """All messages that could not be handled."""
+        return f"{self._dead}>"
+
+    def holder(self, worker: WorkerId) -> str:
+        """Where a worker answers whether a job is still its own."""
+        return f"{self._holders}{token(worker)}"
+
+
+def log_of(subject: str) -> str:
+    """The log that a record of this subject belongs to, as `Subjects.log` calls it."""
+    return f"{subject.rpartition('.')[0]}.>"
+
+
+def event_place(subject: str) -> EventPlace:
+    """Take apart the subject of a record in a log."""
+    return EventPlace(*subject.rsplit(".", 3)[1:])
+
+
+def task_of(subject: str) -> TaskId | None:
+    """The task whose claim or outcome a record of a dag's log is; None for all else, and for names told by digest."""
+    _, _, dag, last = subject.rsplit(".", 3)
+    name = None if dag == "_" else name_of(last)
+    return None if name is None else TaskId(name)
+
+
+def job_place(subject: str) -> JobPlace:
+    """Take apart the subject of a job."""
+    kind, queue, python, _, run, *rest = subject.split(".")[2:]
+    dag, task, attempt = (*rest, *("", "", "0")[len(rest) :])
+    return JobPlace(kind, queue, python, run, dag, task, int(attempt))

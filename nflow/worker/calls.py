@@ -1,0 +1,94 @@
+"""What a task asks of its run, made by its worker: the slot has no connection of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from nflow.core.events import DagRequested, StopRequested
+from nflow.core.ids import DagId, DagName
+from nflow.core.jobs import TaskJob
+from nflow.engine.engine import Engine
+from nflow.engine.provenance import provenance_of
+from nflow.errors import NflowError
+from nflow.store.port import META
+from nflow.wire.messages import pack_events, unpack_input
+from nflow.wire.tree import pack_ref, pack_tree, unpack_ref, unpack_tree
+from nflow.worker.pool import Pool
+from nflow.worker.runwatches import RunWatches
+
+
+class TaskCalls:
+    """The calls of one execution."""
+
+    def __init__(self, engine: Engine, pool: Pool, watches: RunWatches, job: TaskJob) -> None:
+        self._engine = engine
+        self._pool = pool
+        self._watches = watches
+        self._job = job
+
+    async def __call__(self, name: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - plain data for the pipe
+        """Make the call `name`.
+
+        Raises:
+            NflowError: which the task will see.
+        """
+        call = getattr(self, f"_{name}", None)
+        if call is None:
+            raise NflowError(f"A task cannot call '{name}' on its run.")
+        return await call(*arguments)
+
+    # --- store ---
+
+    async def _store_get(self, section: str, key: str) -> bytes | None:
+        tree = await self._engine.store.get(self._job.run, key, section=section)
+        if tree is None and section == META:
+            tree = await provenance_of(self._engine, self._job, key)
+        return None if tree is None else pack_tree(tree)
+
+    async def _store_set(self, section: str, key: str, tree: bytes) -> None:
+        await self._engine.store.set(self._job.run, key, unpack_tree(tree), section=section)
+
+    async def _store_extend(self, section: str, key: str, elements: bytes) -> None:
+        trees = unpack_tree(elements)
+        assert isinstance(trees, list)
+        await self._engine.store.extend(self._job.run, key, trees, section=section)
+
+    # --- large values ---
+
+    async def _get_blob(self, ref: bytes) -> bytes:
+        return await self._engine.blobs.get(unpack_ref(ref))
+
+    async def _put_blob(self, data: bytes, type_: str) -> bytes:
+        return pack_ref(await self._engine.blobs.put(self._job.run, data, type_))
+
+    # --- signal ---
+
+    async def _start_dag(self, dag: str, key: str, packed: bytes | None) -> str | None:
+        given, blob = await self._engine.pack_up(self._job.run, None if packed is None else unpack_input(packed))
+        request = DagRequested(key=key, dag=DagName(dag), by=self._by, input=given, input_blob=blob)
+        async with self._watches.of(self._job.run) as watch:
+            await self._ask(request)
+            return await watch.answer(key)
+
+    async def _join_dags(self, names: Sequence[str] | None) -> None:
+        wanted = None if names is None else [DagId(name) for name in names]
+        async with self._watches.of(self._job.run) as watch:
+            if not watch.still_running(wanted, self._job.dag):
+                return
+            self._pool.lend()
+            try:
+                await watch.joined(wanted, self._job.dag)
+            finally:
+                await self._pool.resume()
+
+    async def _stop_dag(self, name: str) -> None:
+        await self._ask(StopRequested(reason="stop_dag was called", by=self._by, dag=DagId(name)))
+
+    async def _stop_workflow(self) -> None:
+        await self._ask(StopRequested(reason="stop_workflow was called", by=self._by))
+
+    async def _ask(self, event: DagRequested | StopRequested) -> None:
+        await self._engine.bus.append(self._engine.subjects.ask(self._job.run), pack_events([event]))
+
+    @property
+    def _by(self) -> str:
+        return f"{self._job.dag}/{self._job.task}"

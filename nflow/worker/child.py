@@ -1,0 +1,234 @@
+"""The process of a slot: runs one task after another for its worker, each with fresh code.
+
+Imports neither the bus nor the settings: it knows the pipe, and nothing of what is behind it.
+"""
+
+import fcntl
+import importlib
+import logging
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+from nflow.core.events import Provenance, RemoteError, TaskAborted, TaskEvent, TaskFailed, TaskSucceeded
+from nflow.core.ids import WorkerId
+from nflow.core.jobs import TaskJob
+from nflow.errors import NflowError
+from nflow.models.context import TaskContext
+from nflow.models.execution import Aborted, Ending, Failed, Succeeded, run_task
+from nflow.models.task import BaseTask
+from nflow.wire.code import unpack_code
+from nflow.wire.messages import pack_events, unpack_input, unpack_job
+from nflow.worker.exchange import Packer, opened
+from nflow.worker.pipe import Pipe, WorkerGone
+from nflow.worker.sight import PipeBlobs, TaskSignal, TaskStore
+
+_F_SETSIG = 10  # Linux; the fcntl module has no name for it
+
+#: A traceback is cut to this many characters, from its beginning: what was raised stands at its end.
+_LONGEST_TRACEBACK = 16_000
+
+#: Memory beyond what earlier tasks of this process have used, after which its peak is counted anew.
+_PEAK_STEP_BYTES = 16 * 1024 * 1024
+
+
+def main() -> None:
+    """Serve the worker until it closes the pipe."""
+    sock_fd, stop_fd, life_fd = map(int, sys.argv[1:4])
+    _die_with_worker(life_fd)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    pipe = Pipe(socket.socket(fileno=sock_fd))
+    _log_through(pipe)
+    slot = _ChildSlot(pipe, mmap.mmap(stop_fd, 1))
+    with suppress(WorkerGone, BrokenPipeError, ConnectionResetError):
+        while True:
+            _, *request = pipe.receive()
+            pipe.send("done", slot.execute(*request))
+
+
+class _ChildSlot:
+    """What lives as long as the process: the code it has at hand and the pipe."""
+
+    def __init__(self, pipe: Pipe, stop: mmap.mmap) -> None:
+        self._pipe = pipe
+        self._stop = stop
+        self._blobs = PipeBlobs(pipe)
+        self._code: dict[str, bytes] = {}
+        self._home = Path.cwd()
+        self._memory = _Memory()
+
+    def execute(
+        self, payload: bytes, input_bytes: bytes | None, code: bytes | None, execution: int, worker: str, host: str
+    ) -> bytes:
+        """Run one task; its outcome as packed events."""
+        job = unpack_job(payload)
+        assert isinstance(job, TaskJob)
+        if code is not None:
+            self._code[job.code] = code
+        start = time.time()
+        self._memory.begin()
+        self._go_to(job)
+        ending = self._run(job, input_bytes, host)
+        try:
+            event = self._outcome(job, ending, execution, self._provenance(worker, host, start))
+        except (NflowError, MemoryError, RecursionError) as error:
+            event = self._outcome(job, Failed(exception=error), execution, self._provenance(worker, host, start))
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # a task may have closed or replaced it
+                stream.flush()
+        return pack_events([event])
+
+    def _run(self, job: TaskJob, input_bytes: bytes | None, host: str) -> Ending:
+        try:
+            task = self._task(job)
+            given = job.input if input_bytes is None else unpack_input(input_bytes)
+            data = opened(given, self._blobs)
+        except Exception as error:  # noqa: BLE001 - user code is imported here, and may raise whatever it likes
+            return Failed(exception=error)
+        context = TaskContext(job.name, job.dag, job.workflow, job.run, host)
+        return run_task(task, data, TaskStore(self._pipe), TaskSignal(self._pipe, self._stop, job), context)
+
+    def _task(self, job: TaskJob) -> BaseTask:
+        kind, state = unpack_code(self._code[job.code], what=f"Task '{job.name}'")  # type: ignore[misc]
+        task: BaseTask = kind.restored(state, name=job.name, queue=job.queue)
+        return task
+
+    def _outcome(self, job: TaskJob, ending: Ending, execution: int, provenance: Provenance) -> TaskEvent:
+        match ending:
+            case Succeeded():
+                return TaskSucceeded(
+                    task=job.task,
+                    attempt=job.attempt,
+                    execution=execution,
+                    provenance=provenance,
+                    output=Packer(self._blobs).dataset(ending.data),
+                    limit=ending.limit,
+                    stopped=ending.stopped,
+                )
+            case Aborted():
+                return TaskAborted(
+                    task=job.task,
+                    attempt=job.attempt,
+                    execution=execution,
+                    reason=ending.reason,
+                    provenance=provenance,
+                )
+            case Failed():
+                return TaskFailed(
+                    task=job.task,
+                    attempt=job.attempt,
+                    execution=execution,
+                    error=remote_error(ending.exception),
+                    provenance=provenance,
+                )
+
+    def _provenance(self, worker: str, host: str, start: float) -> Provenance:
+        return Provenance(
+            worker=WorkerId(worker),
+            host=host,
+            pid=os.getpid(),
+            start=start,
+            end=time.time(),
+            peak_memory_bytes=self._memory.peak(),
+        )
+
+    def _go_to(self, job: TaskJob) -> None:
+        """Work where the run was submitted, if that folder exists here, and find modules that lie beside its file."""
+        try:
+            os.chdir(job.directory or self._home)
+        except OSError:
+            os.chdir(self._home)
+        if job.folder and job.folder not in sys.path:
+            sys.path.append(job.folder)
+            importlib.invalidate_caches()
+
+
+class _Memory:
+    """The peak of resident memory of one task, though the process lives longer."""
+
+    def __init__(self) -> None:
+        self._before = _peak_bytes()
+
+    def begin(self) -> None:
+        """A task begins. Starting the count anew costs a page walk, so it is done only after a task that used much."""
+        now = _peak_bytes()
+        if now > self._before + _PEAK_STEP_BYTES:
+            with suppress(OSError):
+                Path("/proc/self/clear_refs").write_text("5")
+            self._before = _peak_bytes()
+
+    def peak(self) -> int:
+        """The peak since then, in bytes."""
+        return _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def remote_error(error: BaseException) -> RemoteError:
+    """An exception in words, without the frames of nflow itself."""
+    frames = error.__traceback__
+    while frames is not None and f"{os.sep}nflow{os.sep}" in frames.tb_frame.f_code.co_filename and frames.tb_next:
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    return RemoteError(
+        type=type(error).__name__,
+        message=str(error),
+        traceback=text[-_LONGEST_TRACEBACK:],
+        mro=tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__[:-1]),
+    )
+
+
+class _PipeHandler(logging.Handler):
+    """Sends what is logged to the worker, whole: level and logger stay apart from the text."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        super().__init__()
+        self._pipe = pipe
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record."""
+        try:
+            self._pipe.send("log", record.levelname, record.name, self.format(record))
+        except OSError:
+            self.handleError(record)
+
+
+def _log_through(pipe: Pipe) -> None:
+    root = logging.getLogger()
+    root.addHandler(_PipeHandler(pipe))
+    root.setLevel(logging.INFO)
+
+
+def _die_with_worker(life_fd: int) -> None:
+    """When the worker is gone, so is this process and everything it has started: its work is another's by then.
+
+    The worker holds the other end of a pipe. On Linux the kernel itself kills the process group when that end closes,
+    even in the middle of C code that never gives Python a chance.
+    """
+    if sys.platform == "linux":
+        fcntl.fcntl(life_fd, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(life_fd, _F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(life_fd, fcntl.F_SETFL, fcntl.fcntl(life_fd, fcntl.F_GETFL) | os.O_ASYNC)
+    else:
+        threading.Thread(target=_watch_worker, args=(life_fd,), daemon=True).start()
+
+
+def _watch_worker(life_fd: int) -> None:
+    os.read(life_fd, 1)  # returns when the other end is closed
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

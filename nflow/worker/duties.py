@@ -1,0 +1,22 @@
+"""What a worker has been told to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Queues whose jobs need no slots, by custom: a worker that serves only these starts none before they are needed.
+_DRIVERS_ONLY = frozenset({"workflow", "dag"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duties:
+    """Which queues to serve, and how much at once."""
+
+    queues: tuple[str, ...] = ("workflow", "dag", "task")
+    slots: int = 2
+    tasks_per_slot: int = 1000  #: a slot is replaced by a fresh one after so many
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  #: of the slots; holds no secrets
+
+    @property
+    def expects_tasks(self) -> bool:
+        """Whether slots are likely to be needed."""
+        return not _DRIVERS_ONLY.issuperset(self.queues)

@@ -1,0 +1,94 @@
+"""What a worker tells of itself, for people: renewed while it lives, forgotten soon after it does not."""
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nflow.core.ids import WorkerId
+from nflow.engine.engine import Engine
+from nflow.wire.frames import pack_plain, unpack_plain
+from nflow.wire.python import python_tag
+from nflow.worker.duties import Duties
+
+BUCKET = "workers"
+
+#: Seconds between two beats, and after which a worker that sends none is no longer listed.
+BEAT = 2.0
+FORGOTTEN = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEntry:
+    """One line of `nflow workers`. Times are seconds since the epoch, by the worker's clock."""
+
+    worker: WorkerId
+    host: str
+    pid: int
+    python: str
+    version: str
+    queues: list[str]
+    slots: int
+    tasks: int  #: running now
+    drives: int  #: runs and dag runs driven now
+    repaired: int  #: records that no push had brought
+    started: float
+    seen: float
+
+
+class Heartbeat:
+    """The beats of one worker."""
+
+    def __init__(self, engine: Engine, duties: Duties, counts: Callable[[], tuple[int, int]], version: str) -> None:
+        self._engine = engine
+        self._duties = duties
+        self._counts = counts
+        self._version = version
+        self._started = time.time()
+        self._clock: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Be listed from now on."""
+        self._clock = asyncio.ensure_future(self._beat())
+
+    async def close(self) -> None:
+        """Be listed no more."""
+        if self._clock is not None:
+            self._clock.cancel()
+            await self._engine.bus.purge(self._subject)
+
+    @property
+    def _subject(self) -> str:
+        return self._engine.subjects.kv(BUCKET, self._engine.holdings.worker)
+
+    async def _beat(self) -> None:
+        while True:
+            await self._engine.bus.append(self._subject, pack_plain(self._fields()), ttl=FORGOTTEN)
+            await asyncio.sleep(BEAT)  # a clock, not a wait
+
+    def _fields(self) -> dict[str, Any]:
+        tasks, drives = self._counts()
+        return {
+            "worker": self._engine.holdings.worker,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "python": python_tag(),
+            "version": self._version,
+            "queues": list(self._duties.queues),
+            "slots": self._duties.slots,
+            "tasks": tasks,
+            "drives": drives,
+            "repaired": self._engine.reconciler.repaired,
+            "started": self._started,
+            "seen": time.time(),
+        }
+
+
+async def workers(engine: Engine) -> list[WorkerEntry]:
+    """The workers that have been heard of lately, by name."""
+    page = await engine.bus.read(engine.subjects.kv_under(BUCKET))
+    entries = [WorkerEntry(**unpack_plain(record.payload)) for record in page.records if record.payload]
+    return sorted(entries, key=lambda entry: entry.worker)

@@ -1,0 +1,21 @@
+"""What every execution of a worker shares."""
+
+from dataclasses import dataclass
+
+from nflow.engine.claims import Claimer
+from nflow.engine.engine import Engine
+from nflow.engine.specs import Cache
+from nflow.worker.pool import Pool
+from nflow.worker.runwatches import RunWatches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """The shared parts, made once for a worker."""
+
+    engine: Engine
+    pool: Pool
+    claimer: Claimer
+    code: Cache[bytes]
+    watches: RunWatches
+    host: str

@@ -1,0 +1,127 @@
+"""The slots of a worker: how many tasks run at once, and the processes they run in.
+
+A permit is the right to run; a slot is the process. A task that waits for a sub-dag lends its permit and keeps its
+process, so that joins nested deeper than there are slots still finish.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from nflow.errors import JoinRefused
+from nflow.worker.slot import Slot
+
+#: Tasks of one worker that may wait in joins at once, each of them with its process.
+MOST_LENT = 256
+
+
+class Pool:
+    """Hands out slots, never more at once than there are permits."""
+
+    def __init__(self, size: int, start_slot: Callable[[], Awaitable[Slot]], *, tasks_per_slot: int) -> None:
+        self.size = size
+        self._start_slot = start_slot
+        self._tasks_per_slot = tasks_per_slot
+        self._free = size
+        self._lent = 0
+        self._idle: list[Slot] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+        self.on_change: Callable[[], None] = lambda: None  #: called when there may be room for more, or for less
+
+    @property
+    def lent(self) -> int:
+        """Tasks that wait in joins."""
+        return self._lent
+
+    @property
+    def free(self) -> int:
+        """Permits that nobody holds or waits for."""
+        return max(0, self._free - len(self._waiting))
+
+    @property
+    def busy(self) -> int:
+        """Tasks that run now."""
+        return self.size - self._free
+
+    async def warm_up(self) -> None:
+        """Start the processes before there is work for them."""
+        started = await asyncio.gather(*(self._start_slot() for _ in range(self.size)))
+        for slot in started:
+            self._put_away(slot)
+
+    async def acquire(self) -> Slot:
+        """A slot to run one task in, after those who came before."""
+        await self._permit(first=False)
+        try:
+            while self._idle:
+                slot = self._idle.pop()
+                if slot.alive:
+                    return slot
+            return await self._start_slot()
+        except BaseException:
+            self._give_permit()
+            raise
+
+    def release(self, slot: Slot) -> None:
+        """The task is over."""
+        self._put_away(slot)
+        self._give_permit()
+
+    def lend(self) -> None:
+        """A task waits for others: let another run meanwhile.
+
+        Raises:
+            JoinRefused: too many wait already.
+        """
+        if self._lent >= MOST_LENT:
+            raise JoinRefused(
+                f"{MOST_LENT} tasks of this worker wait in join_dags already; each holds a process. "
+                "Start fewer dags at once, or join them in a task of a queue that more workers serve."
+            )
+        self._lent += 1
+        self._give_permit()
+        self.on_change()
+
+    async def resume(self) -> None:
+        """The waiting is over: go on as soon as there is a permit, before tasks that have not begun."""
+        try:
+            await self._permit(first=True)
+        finally:
+            self._lent -= 1
+            self.on_change()
+
+    def close(self) -> None:
+        """End all processes that are idle, and each other one when its task is over."""
+        self._closed = True
+        for slot in self._idle:
+            slot.kill()
+        self._idle.clear()
+
+    async def _permit(self, *, first: bool) -> None:
+        if self._free > 0 and (first or not self._waiting):
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if first else self._waiting.append)(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._give_permit()
+            raise
+
+    def _give_permit(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    def _put_away(self, slot: Slot) -> None:
+        worn = slot.tasks_done >= self._tasks_per_slot
+        if self._closed or worn or not slot.alive or len(self._idle) >= self.size:
+            slot.kill()
+        else:
+            self._idle.append(slot)

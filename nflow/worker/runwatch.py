@@ -1,0 +1,95 @@
+"""What tasks of this worker need to know of their runs: which requests were granted, which dag runs are over."""
+
+import asyncio
+from collections.abc import Callable
+
+from nflow.bus.port import Record
+from nflow.core.events import DagFinished, DagRefused, DagStarted, RunFinished
+from nflow.core.ids import DagId, RunId
+from nflow.engine.engine import Engine
+from nflow.engine.log import Follower
+from nflow.errors import DagNameUnknown
+from nflow.wire.messages import unpack_events
+
+
+class RunWatch:
+    """Follows the workflow log of one run."""
+
+    def __init__(self, engine: Engine, run: RunId) -> None:
+        self._answers: dict[str, DagStarted | DagRefused] = {}
+        self._running: set[DagId] = set()
+        self._finished: set[DagId] = set()
+        self._over = False
+        self._news: set[asyncio.Future[None]] = set()
+        self._engine = engine
+        self._follower = Follower(engine.bus, engine.subjects.log(run), self._on_record)
+        self._started: asyncio.Task[None] | None = None
+        self.users = 0
+
+    async def ready(self) -> None:
+        """Return when what the log holds is known."""
+        if self._started is None:
+            self._started = asyncio.ensure_future(self._follower.start())
+            self._engine.reconciler.add(self._follower.check)
+        await asyncio.shield(self._started)
+
+    async def answer(self, key: str) -> DagId | None:
+        """The running name that the request `key` was granted; None where the run is ending.
+
+        Raises:
+            DagNameUnknown: the workflow has no such dag.
+        """
+        await self._until(lambda: key in self._answers or self._over)
+        match self._answers.get(key):
+            case DagStarted(dag=dag):
+                return dag
+            case DagRefused(unknown=True, reason=reason):
+                raise DagNameUnknown(reason)
+            case _:
+                return None
+
+    async def joined(self, names: list[DagId] | None, own: DagId) -> None:
+        """Return when none of `names` is running; without names, when none but `own` is."""
+        await self._until(lambda: self._over or not self._still_running(names, own))
+
+    def still_running(self, names: list[DagId] | None, own: DagId) -> bool:
+        """Whether a join would have to wait."""
+        return not self._over and bool(self._still_running(names, own))
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._engine.reconciler.discard(self._follower.check)
+        self._follower.close()
+        if self._started is not None:
+            self._started.cancel()
+
+    def _still_running(self, names: list[DagId] | None, own: DagId) -> set[DagId]:
+        running = self._running - self._finished
+        return running - {own} if names is None else running & set(names)
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            news = asyncio.get_running_loop().create_future()
+            self._news.add(news)
+            try:
+                await news
+            finally:
+                self._news.discard(news)
+
+    def _on_record(self, record: Record) -> None:
+        for event in unpack_events(record.payload):
+            match event:
+                case DagStarted(key=key, dag=dag):
+                    self._answers[key] = event
+                    self._running.add(dag)
+                case DagRefused(key=key):
+                    self._answers[key] = event
+                case DagFinished(dag=dag):
+                    self._finished.add(dag)
+                case RunFinished():
+                    self._over = True
+                case _:
+                    continue
+            for news in self._news:
+                if not news.done():
+                    news.set_result(None)

@@ -1,0 +1,107 @@
+"""What a task sees of its run: the `store` and the `signal` of its callbacks. In the child process."""
+
+import mmap
+from collections.abc import Sequence
+
+from nflow.core.dataset import Ref
+from nflow.core.jobs import TaskJob
+from nflow.models.dag import Dag
+from nflow.models.data import MultiTaskData
+from nflow.models.section import DataStoreDocumentSection
+from nflow.wire.messages import pack_input
+from nflow.wire.tree import pack_ref, pack_tree, unpack_ref, unpack_tree
+from nflow.worker.exchange import Packer, grown
+from nflow.worker.pipe import Pipe
+
+_DATA = DataStoreDocumentSection.Data
+
+
+class PipeBlobs:
+    """Large values, by way of the worker."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+
+    def get_blob(self, ref: Ref) -> bytes:
+        """The bytes of a large value."""
+        data: bytes = self._pipe.call("get_blob", pack_ref(ref))
+        return data
+
+    def put_blob(self, data: bytes, type: str) -> Ref:  # noqa: A002 - the field's name
+        """Store a large value for as long as the run keeps its data."""
+        return unpack_ref(self._pipe.call("put_blob", data, type))
+
+
+class TaskStore:
+    """The data that all tasks of a run share."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+        self._blobs = PipeBlobs(pipe)
+
+    def get(self, key: str, default: object = None, *, section: str = _DATA) -> object:
+        """The value at a dotted `key`, or `default` where there is none."""
+        tree = self._pipe.call("store_get", str(section), key)
+        return default if tree is None else grown(unpack_tree(tree), self._blobs)
+
+    def set(self, key: str, value: object, *, section: str = _DATA) -> bool:
+        """Put `value` at a dotted `key`, making the path to it."""
+        self._pipe.call("store_set", str(section), key, pack_tree(Packer(self._blobs).tree(value)))
+        return True
+
+    def push(self, key: str, value: object, *, section: str = _DATA) -> bool:
+        """Append `value` as one element to the list at `key`, which is made if need be."""
+        self._pipe.call("store_extend", str(section), key, pack_tree([Packer(self._blobs).value(value)]))
+        return True
+
+    def extend(self, key: str, values: Sequence[object], *, section: str = _DATA) -> bool:
+        """Append each element of a list to the list at `key`; anything but a list changes nothing and gives False."""
+        if not isinstance(values, list):
+            return False
+        self._pipe.call("store_extend", str(section), key, pack_tree(Packer(self._blobs).tree(values)))
+        return True
+
+
+class TaskSignal:
+    """A task's way to change its own run."""
+
+    def __init__(self, pipe: Pipe, stop: mmap.mmap, job: TaskJob) -> None:
+        self._pipe = pipe
+        self._stop = stop
+        self._job = job
+        self._started = 0
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether this dag run is to stop. A local look: ask as often as you like."""
+        return self._stop[0] != 0
+
+    def start_dag(self, dag: Dag | str, *, data: MultiTaskData | None = None) -> str | None:
+        """Start another run of a dag of this workflow, and return its running name; None where the run is stopping.
+
+        The n-th call of a task is the same request in every attempt: a repeated attempt gets the dag it started before.
+        """
+        if data is not None and not isinstance(data, MultiTaskData):
+            raise TypeError(f"start_dag(data=...) takes a MultiTaskData, such as the task's own data, not {data!r}.")
+        self._started += 1
+        name = dag if isinstance(dag, str) else dag.name
+        key = f"{self._job.dag}/{self._job.task}/{self._started}"
+        packed = None if data is None else pack_input(Packer(PipeBlobs(self._pipe)).input(data))
+        running: str | None = self._pipe.call("start_dag", name, key, packed)
+        return running
+
+    def join_dags(self, names: Sequence[str] | None = None) -> bool:
+        """Return when none of these dag runs is running; without names, when none but the caller's own is."""
+        wanted = [names] if isinstance(names, str) else names
+        self._pipe.call("join_dags", None if wanted is None else [name for name in wanted if name is not None])
+        return True
+
+    def stop_dag(self, name: str | None = None) -> bool:
+        """Stop one dag run, by default the caller's own."""
+        self._pipe.call("stop_dag", name or self._job.dag)
+        return True
+
+    def stop_workflow(self) -> bool:
+        """Stop the whole run."""
+        self._pipe.call("stop_workflow")
+        return True

@@ -1,0 +1,103 @@
+"""A worker: takes jobs from its queues, drives runs in coroutines and runs tasks in slots."""
+
+import asyncio
+import platform
+from collections.abc import Callable
+
+from nflow.bus.port import Intake, Job, JobQueue
+from nflow.core.ids import WorkerId
+from nflow.engine.claims import Claimer
+from nflow.engine.engine import Engine
+from nflow.engine.specs import code_cache
+from nflow import __version__
+from nflow.wire.python import python_tag
+from nflow.worker.driving import Driving
+from nflow.worker.duties import Duties
+from nflow.worker.executing import Executing
+from nflow.worker.heartbeat import Heartbeat
+from nflow.worker.means import Means
+from nflow.worker.pool import Pool
+from nflow.worker.runwatches import RunWatches
+from nflow.worker.slot import Slot, start_slot
+
+#: The kinds of jobs that drivers take; any Python may drive.
+_DRIVEN = ("workflow", "dag")
+
+
+class Worker:
+    """Works until it is drained."""
+
+    def __init__(self, engine: Engine, duties: Duties) -> None:
+        self._engine = engine
+        self._duties = duties
+        self._pool = Pool(duties.slots, self._start_slot, tasks_per_slot=duties.tasks_per_slot)
+        self._watches = RunWatches(engine)
+        host = platform.node()
+        self._executing = Executing(
+            Means(
+                engine=engine,
+                pool=self._pool,
+                claimer=Claimer(engine, host),
+                code=code_cache(engine.blobs),
+                watches=self._watches,
+                host=host,
+            )
+        )
+        self._driving = Driving(engine)
+        self._heartbeat = Heartbeat(engine, duties, lambda: (len(self._executing), len(self._driving)), __version__)
+
+    @property
+    def id(self) -> WorkerId:
+        """This life of the worker."""
+        return self._engine.holdings.worker
+
+    @property
+    def tasks(self) -> int:
+        """Tasks that were taken and have not ended."""
+        return len(self._executing)
+
+    @property
+    def drives(self) -> int:
+        """Runs and dag runs that are driven here."""
+        return len(self._driving)
+
+    async def start(self) -> None:
+        """Take work from all queues."""
+        async with asyncio.TaskGroup() as opening:
+            for name in self._duties.queues:
+                for kind in _DRIVEN:
+                    opening.create_task(self._open(kind, name, "any", self._driving.on_job, self._driving.add))
+                opening.create_task(self._open("task", name, python_tag(), self._executing.on_job, self._executing.add))
+            if self._duties.expects_tasks:
+                opening.create_task(self._pool.warm_up())
+        self._heartbeat.start()
+
+    async def drain(self) -> None:
+        """Take no more, hand back what is only driven here, and return when the last task has ended."""
+        await self._driving.hand_back()
+        await self._executing.drain()
+
+    def stop(self) -> None:
+        """End the tasks that run here and hand them back: other workers begin them again."""
+        self._executing.stop()
+
+    async def leave(self) -> None:
+        """Hand back everything at once."""
+        self.stop()
+        await self.drain()
+
+    async def close(self) -> None:
+        """Let go of everything; what still runs is killed, and another worker will find out."""
+        self._executing.close()
+        self._watches.close()
+        self._pool.close()
+        await self._heartbeat.close()
+
+    async def _open(
+        self, kind: str, name: str, python: str, on_job: Callable[[Job], None], add: Callable[[Intake], None]
+    ) -> None:
+        address = self._engine.subjects.queue(kind, name, python)
+        add(await self._engine.bus.take(JobQueue(address.name, address.subject), on_job))
+
+    async def _start_slot(self) -> Slot:
+        return await start_slot(self._engine.bus.publish, self._duties.environment)

@@ -1,0 +1,180 @@
+"""The contract of jobs: one worker at a time, under a lease, again when that runs out."""
+
+from nflow.bus.port import LEASE
+
+
+async def test_a_job_reaches_a_worker_that_waits_for_one(bus, other, world, queue, run, jobs):
+    taken = jobs()
+    (await bus.take(queue, taken)).want(1)
+
+    assert await other.enqueue(f"nflow.job.task.{run}.a", b"do it")
+    await world.until(taken.complete)
+
+    assert [(job.subject, job.payload, job.deliveries) for job in taken.items] == [
+        (f"nflow.job.task.{run}.a", b"do it", 1)
+    ]
+
+
+async def test_a_job_waits_until_somebody_takes_from_its_queue(bus, world, queue, run, jobs):
+    taken = jobs()
+    await bus.enqueue(f"nflow.job.task.{run}.a", b"early")
+
+    (await bus.take(queue, taken)).want(1)
+    await world.until(taken.complete)
+
+    assert taken.items[0].payload == b"early"
+
+
+async def test_a_job_is_stored_once_until_it_is_done(bus, world, queue, run, jobs):
+    taken, again = jobs(), jobs(enough=2)
+    assert await bus.enqueue(f"nflow.job.task.{run}.a", b"one")
+    assert not await bus.enqueue(f"nflow.job.task.{run}.a", b"two")
+
+    intake = await bus.take(queue, lambda job: (taken(job), again(job)))
+    intake.want(1)
+    await world.until(taken.complete)
+    assert not await bus.enqueue(f"nflow.job.task.{run}.a", b"three")
+    await taken.items[0].ack()
+    assert await bus.enqueue(f"nflow.job.task.{run}.a", b"four")
+    intake.want(1)
+    await world.until(again.complete)
+
+    assert [job.payload for job in again.items] == [b"one", b"four"]
+
+
+async def test_no_more_jobs_come_than_are_wanted(bus, world, queue, run, jobs):
+    few, rest = jobs(enough=2), jobs(enough=5)
+    for number in range(5):
+        await bus.enqueue(f"nflow.job.task.{run}.{number}", b"x")
+
+    intake = await bus.take(queue, lambda job: (few(job), rest(job)))
+    intake.want(2)
+    await world.until(few.complete)
+    await bus.flush()
+    assert len(few.items) == 2
+    intake.want(3)
+    await world.until(rest.complete)
+
+    assert len(rest.items) == 5
+
+
+async def test_wanting_less_holds_from_then_on(bus, other, world, queue, run, jobs):
+    none, some = jobs(), jobs(enough=1)
+    intake = await bus.take(queue, none)
+    intake.want(4)
+    await bus.flush()
+
+    intake.want(0)
+    await other.enqueue(f"nflow.job.task.{run}.a", b"x")
+    (await other.take(queue, some)).want(1)
+    await world.until(some.complete)
+
+    assert none.items == []
+
+
+async def test_two_workers_share_a_queue_and_no_job_is_given_twice(bus, other, world, queue, run, jobs):
+    taken = jobs(enough=20)
+    for client in (bus, other):
+        (await client.take(queue, taken)).want(10)
+
+    for number in range(20):
+        await bus.enqueue(f"nflow.job.task.{run}.{number}", b"x")
+    await world.until(taken.complete)
+
+    assert len({job.subject for job in taken.items}) == 20
+
+
+async def test_a_closed_intake_takes_no_more(bus, other, world, queue, run, jobs):
+    closed, still = jobs(), jobs()
+    intake = await bus.take(queue, closed)
+    intake.want(5)
+    await bus.flush()
+
+    intake.close()
+    intake.close()
+    (await other.take(queue, still)).want(1)
+    await other.enqueue(f"nflow.job.task.{run}.a", b"x")
+    await world.until(still.complete)
+
+    assert closed.items == []
+
+
+async def test_a_job_handed_back_is_delivered_again_at_once(bus, other, world, queue, run, jobs):
+    first, second = jobs(), jobs()
+    (await bus.take(queue, first)).want(1)
+    await bus.enqueue(f"nflow.job.task.{run}.a", b"x")
+    await world.until(first.complete)
+    (await other.take(queue, second)).want(1)
+
+    handed_back = world.time()
+    await first.items[0].hand_back()
+    await world.until(second.complete)
+
+    assert second.items[0].deliveries == 2
+    assert world.time() - handed_back < LEASE / 2
+
+
+async def test_a_job_handed_back_for_later_stays_away_until_then(bus, world, queue, run, jobs):
+    taken = jobs()
+    again = jobs(enough=2)
+    intake = await bus.take(queue, lambda job: (taken(job), again(job)))
+    intake.want(2)
+    await bus.enqueue(f"nflow.job.task.{run}.a", b"x")
+    await world.until(taken.complete)
+
+    handed_back = world.time()
+    await taken.items[0].hand_back(delay=0.5)
+    await world.until(again.complete)
+
+    assert 0.45 < world.time() - handed_back < LEASE
+
+
+async def test_an_unrenewed_job_is_delivered_again_when_its_lease_has_run_out_and_a_held_one_is_not(
+    bus, other, world, queue, run, jobs
+):
+    taken, again = jobs(enough=2), jobs()
+    (await bus.take(queue, taken)).want(2)
+    await bus.enqueue(f"nflow.job.task.{run}.held", b"x")
+    await bus.enqueue(f"nflow.job.task.{run}.forgotten", b"x")
+    await world.until(taken.complete)
+    by_name = {job.subject.rpartition(".")[2]: job for job in taken.items}
+    lost = []
+
+    by_name["held"].hold(lambda: lost.append("held"))
+    (await other.take(queue, again)).want(2)
+    await world.until(again.complete)
+
+    assert [(job.subject, job.deliveries) for job in again.items] == [(f"nflow.job.task.{run}.forgotten", 2)]
+    assert lost == []
+
+
+async def test_a_job_that_is_dropped_goes_to_a_successor(bus, other, world, queue, run, jobs):
+    taken, again = jobs(), jobs()
+    (await bus.take(queue, taken)).want(1)
+    await bus.enqueue(f"nflow.job.task.{run}.a", b"x")
+    await world.until(taken.complete)
+    taken.items[0].hold(lambda: None)
+    (await other.take(queue, again)).want(1)
+
+    taken.items[0].drop()
+    await world.until(again.complete)
+
+    assert again.items[0].deliveries == 2
+
+
+async def test_a_withdrawn_job_is_gone_whether_it_waits_or_is_in_hand(bus, other, world, queue, run, jobs):
+    taken, later = jobs(), jobs()
+    await bus.enqueue(f"nflow.job.task.{run}.in_hand", b"x")
+    await bus.enqueue(f"nflow.job.task.{run}.waiting", b"x")
+    await bus.enqueue(f"nflow.job.task.{run}.other", b"x")
+    (await bus.take(queue, taken)).want(1)
+    await world.until(taken.complete)
+
+    await other.withdraw(f"nflow.job.task.{run}.in_hand")
+    await other.withdraw(f"nflow.job.task.{run}.waiting")
+    await taken.items[0].ack()
+    (await other.take(queue, later)).want(3)
+    await world.until(later.complete)
+
+    assert [job.subject for job in later.items] == [f"nflow.job.task.{run}.other"]
+    assert await bus.enqueue(f"nflow.job.task.{run}.in_hand", b"again")

@@ -1,0 +1,202 @@
+"""A small world around one dag run: a log, a queue, workers, people who stop things, and drivers that die.
+
+Whatever it writes into the log could be written by a real one; what the driver gets to see of it is late, repeated, and
+in another order.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from random import Random
+
+from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun
+from nflow.core.dag_run import DagRun, TaskState, apply, begin, check_invariants, input_of, outstanding
+from nflow.core.events import Event, OwnerChanged, Status, StopRequested, TaskCancelled, TaskEvent
+from nflow.core.ids import DagId, DagName, TaskId
+from nflow.core.spec import DagSpec, Edge, TaskSpec
+from tests.core.build import WORKER, aborted, failed, released, started, stop, succeeded
+from tests.core.model import ENDS, dag_status, own_words, picture, unstopped
+
+
+def random_dag(random: Random) -> DagSpec:
+    """Up to seven tasks, now and then two of one name."""
+    size = random.randint(0, 7)
+    ids = [TaskId(f"t{number}") for number in range(size)]
+    edges = [
+        Edge(parent=ids[parent], child=ids[child], slot=random.choice([None, "s"]))
+        for child in range(size)
+        for parent in range(child)
+        if random.random() < 0.4
+    ]
+    random.shuffle(edges)
+    return DagSpec(
+        name=DagName("main"),
+        tasks=tuple(
+            TaskSpec(
+                id=task,
+                name=random.choice([task, task, "same"]),
+                code="c",
+                force_run=random.random() < 0.15,
+                propagate_skip=random.random() < 0.8,
+            )
+            for task in ids
+        ),
+        edges=tuple(edges),
+    )
+
+
+class DagWorld:
+    """Everything there is, and what may happen to it."""
+
+    def __init__(self, random: Random, spec: DagSpec, *, calm: bool) -> None:
+        self.random, self.spec, self.calm = random, spec, calm
+        self.log: list[Event] = []
+        self.jobs: list[TaskId] = []
+        self.told: list[StopRun] = []
+        self.finished: FinishDag | None = None
+        self.channels: dict[str, deque[Event]] = {}
+        self.seen: list[Event] = []
+        self.run = DagRun(DagId("main:1"), spec)
+        self.todo: deque[Command] = deque(begin(self.run))
+
+    # --- what may happen ---
+
+    def step(self) -> None:
+        """Something happens."""
+        happenings = [self.see, self.see, self.carry_out, self.carry_out, self.claim, self.work, self.work]
+        happenings += [self.see_again, self.give_back, self.lose_worker]
+        if self.random.random() < 0.1:
+            happenings = [self.lose_driver]
+        elif self.random.random() < 0.05 and not self.calm:
+            happenings = [self.ask_to_stop]
+        self.random.choice(happenings)()
+
+    def run_to_the_end(self) -> None:
+        """From here on, nothing is lost."""
+        while any(self.channels.values()) or self.todo or self.jobs:
+            self.see()
+            self.carry_out()
+            self.claim()
+            self.work()
+
+    def write(self, *events: Event, channel: str = "_") -> None:
+        self.log += events
+        self.channels.setdefault(channel, deque()).extend(events)
+
+    # --- the driver ---
+
+    def see(self) -> None:
+        waiting = [channel for channel in self.channels.values() if channel]
+        if waiting:
+            self.take_in(self.random.choice(waiting).popleft())
+
+    def see_again(self) -> None:
+        if self.seen:
+            self.take_in(self.random.choice(self.seen))
+
+    def take_in(self, event: Event) -> None:
+        self.seen.append(event)
+        was_settled = self.run.is_settled
+        commands = apply(self.run, event)
+        self.check(commands, was_settled=was_settled)
+        self.todo.extend(commands)
+
+    def check(self, commands: list[Command], *, was_settled: bool) -> None:
+        check_invariants(self.run)
+        states = {task.id: self.run.state_of(task.id).value for task in self.spec.tasks}
+        assert states == picture(self.spec, self.seen)
+        assert self.run.is_settled == (not set(states.values()) - ENDS)
+        assert self.run.status == dag_status(self.spec, self.seen)
+        assert any(isinstance(command, FinishDag) for command in commands) == (self.run.is_settled and not was_settled)
+        assert not any(isinstance(command, Record) for command in commands[1:])
+        for command in commands:
+            match command:
+                case Dispatch(task=task):
+                    assert self.run.state_of(task) is TaskState.READY
+                    input_of(self.run, task)
+                case Cancel(task=task):
+                    assert self.run.state_of(task) is TaskState.READY
+
+    def carry_out(self) -> None:
+        if not self.todo:
+            return
+        match self.todo.popleft():
+            case Record(events=events):
+                self.write(*events)
+            case Dispatch(task=task) if task not in self.jobs and not self.has_ended(task):
+                self.jobs.append(task)
+            case Cancel(task=task, reason=reason) if own_words(self.log, task)[0] in (None, "ready"):
+                self.jobs = [job for job in self.jobs if job != task]
+                self.write(TaskCancelled(task=task, reason=reason), channel=task)
+            case StopRun() as command:
+                self.told.append(command)
+            case FinishDag() as command:
+                assert all(self.has_ended(task) for task in self.jobs), "a task of a finished dag may still run"
+                self.finished = self.finished or command
+
+    def lose_driver(self) -> None:
+        """Another one takes over: it reads the log, now and then some of it twice, and asks what is to be done."""
+        self.write(OwnerChanged(worker=WORKER))
+        self.channels.clear()
+        self.run, self.seen = DagRun(DagId("main:1"), self.spec), []
+        for event in self.log:
+            self.take_in(event)
+            if self.random.random() < 0.1:
+                self.see_again()
+        self.todo = deque(outstanding(self.run))
+        self.check_outstanding(self.todo)
+
+    def check_outstanding(self, commands: Iterable[Command]) -> None:
+        asked = {command.task for command in commands if isinstance(command, Dispatch | Cancel)}
+        assert asked == set(self.run.tasks_in(TaskState.READY))
+        recorded = {event.task for event in self.log if isinstance(event, TaskEvent)}
+        derived = {*self.run.tasks_in(TaskState.SKIPPED), *self.run.tasks_in(TaskState.CANCELLED)} - recorded
+        asked = {event.task for each in commands if isinstance(each, Record) for event in each.events}  # type: ignore[attr-defined]  # only events of tasks
+        assert asked == derived
+
+    # --- workers ---
+
+    def has_ended(self, task: TaskId) -> bool:
+        return own_words(self.log, task)[1] is not None
+
+    def claims_of(self, task: TaskId) -> int:
+        return max((event.execution for event in self.log if getattr(event, "task", None) == task and hasattr(event, "execution")), default=0)  # fmt: skip
+
+    def jobs_that(self, are: str | None) -> list[TaskId]:
+        return [task for task in self.jobs if own_words(self.log, task)[0] == are]
+
+    def claim(self) -> None:
+        free = [*self.jobs_that(None), *self.jobs_that("ready")]
+        if not free:
+            return
+        task = self.random.choice(free)
+        assert unstopped(self.spec, [*self.log])[task] == "ready", "a task runs that must not"
+        self.write(started(task, self.claims_of(task) + 1), channel=task)
+
+    def give_back(self) -> None:
+        if running := self.jobs_that("running"):
+            task = self.random.choice(running)
+            self.write(released(task, self.claims_of(task)), channel=task)
+
+    def lose_worker(self) -> None:
+        if running := self.jobs_that("running"):
+            task = self.random.choice(running)
+            self.write(started(task, self.claims_of(task) + 1), channel=task)
+
+    def work(self) -> None:
+        if running := self.jobs_that("running"):
+            task = self.random.choice(running)
+            self.write(self.outcome_of(task, self.claims_of(task)), channel=task)
+        self.jobs = [task for task in self.jobs if not self.has_ended(task)]
+
+    def outcome_of(self, task: TaskId, execution: int) -> Event:
+        chance = self.random.random()
+        if chance < 0.12 and not self.calm:
+            return self.random.choice([failed(task, execution), aborted(task, execution)])
+        if chance < 0.16 and any(isinstance(event, StopRequested) for event in self.log):
+            return TaskCancelled(task=task, reason="killed")
+        names = [each.name for each in self.spec.tasks]
+        limit = tuple(name for name in names if self.random.random() < 0.5)
+        return succeeded(task, execution, limit=self.random.choice([None, limit]))
+
+    def ask_to_stop(self) -> None:
+        self.write(stop(status=self.random.choice([Status.STOPPED, Status.FAILED])))

@@ -1,0 +1,70 @@
+"""Random dags in a world where drivers and workers die and news comes late; a slow model says what is true."""
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nflow.core.commands import FinishDag
+from nflow.core.dag_run import DagRun, apply, outstanding
+from nflow.core.events import Status, StopRequested, TaskFailed
+from nflow.core.ids import DagId
+from tests.core.dag_world import DagWorld, random_dag
+from tests.core.model import picture, unstopped
+
+randoms = st.randoms(use_true_random=False)
+steps = st.integers(min_value=0, max_value=120)
+
+
+def lived(random: Random, steps: int, *, calm: bool) -> DagWorld:
+    world = DagWorld(random, random_dag(random), calm=calm)
+    for _ in range(steps):
+        world.step()
+    world.run_to_the_end()
+    return world
+
+
+@given(random=randoms, steps=steps)
+@settings(max_examples=150, deadline=None)
+def test_without_failures_and_stops_every_history_ends_as_the_rules_say(random, steps):
+    world = lived(random, steps, calm=True)
+
+    states = list(unstopped(world.spec, world.log).values())
+
+    assert set(states) <= {"succeeded", "skipped"}
+    assert world.finished == FinishDag(
+        status=Status.SUCCEEDED,
+        succeeded=states.count("succeeded"),
+        skipped=states.count("skipped"),
+        failed=0,
+        cancelled=0,
+    )
+    assert world.told == []
+
+
+@given(random=randoms, steps=steps)
+@settings(max_examples=250, deadline=None)
+def test_every_history_ends_with_every_task_settled_and_told_of(random, steps):
+    world = lived(random, steps, calm=False)
+
+    assert world.run.is_settled
+    assert world.finished is not None
+    failed = any(isinstance(event, TaskFailed) for event in world.log)
+    assert (world.finished.status is Status.FAILED) == failed
+    assert any(told.status is Status.FAILED for told in world.told) == failed
+    if world.finished.status is Status.STOPPED:
+        assert world.told or any(isinstance(event, StopRequested) for event in world.log)
+
+
+@given(random=randoms, steps=steps)
+@settings(max_examples=100, deadline=None)
+def test_a_driver_that_reads_all_of_a_log_has_nothing_left_to_do_but_to_finish(random, steps):
+    world = lived(random, steps, calm=False)
+    run = DagRun(DagId("main:1"), world.spec)
+
+    for event in world.log:
+        apply(run, event)
+
+    assert {task.id: run.state_of(task.id).value for task in world.spec.tasks} == picture(world.spec, world.log)
+    assert run.is_settled
+    assert isinstance(outstanding(run)[-1], FinishDag)

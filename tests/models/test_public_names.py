@@ -1,0 +1,112 @@
+"""The names that users import, and what importing them costs."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import nflow
+import nflow.models
+import nflow.tasks
+from nflow.models.section import DataStoreDocumentSection
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def loaded_by(statement):
+    code = f"import sys; {statement}; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
+
+
+def test_the_public_names_are_these():
+    assert nflow.__all__ == [
+        "AbortWorkflow",
+        "Action",
+        "BaseTask",
+        "Dag",
+        "MultiTaskData",
+        "NflowError",
+        "Option",
+        "Parameters",
+        "PythonTask",
+        "StopTask",
+        "TaskData",
+        "TaskStatus",
+        "__version__",
+    ]
+    assert nflow.models.__all__ == [
+        "AbortWorkflow",
+        "Action",
+        "BaseTask",
+        "Dag",
+        "DataStoreDocumentSection",
+        "MultiTaskData",
+        "Option",
+        "Parameters",
+        "StopTask",
+        "TaskContext",
+        "TaskData",
+        "TaskStatus",
+    ]
+    assert nflow.tasks.__all__ == ["PythonTask"]
+
+
+@pytest.mark.parametrize("module", [nflow, nflow.models, nflow.tasks])
+def test_every_public_name_is_there(module):
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+        assert name in dir(module)
+
+
+def test_the_short_names_are_the_same_things():
+    assert nflow.Dag is nflow.models.Dag
+    assert nflow.PythonTask is nflow.tasks.PythonTask
+
+
+def test_another_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'zzz'"):
+        nflow.zzz  # noqa: B018
+
+
+def test_the_version_is_the_one_of_the_package():
+    assert nflow.__version__ == tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_importing_nflow_loads_next_to_nothing():
+    extra = loaded_by("import nflow") - loaded_by("import importlib")
+
+    assert extra == {"nflow"}
+
+
+def test_what_users_write_needs_none_of_what_carries_it():
+    modules = loaded_by("import nflow.models, nflow.tasks, nflow.models.execution, nflow.models.plan")
+
+    foreign = {"msgpack", "cloudpickle", "nats", "pydantic", "typer", "rich", "numpy", "asyncio"}
+    assert not foreign & modules
+    wings = {name.split(".")[1] for name in modules if name.startswith("nflow.")}
+    assert wings == {"core", "errors", "models", "tasks"}
+
+
+def test_the_values_that_users_see_are_the_ones_they_know():
+    assert [(status.name, status.value) for status in nflow.TaskStatus] == [
+        ("Success", 1),
+        ("Stopped", 2),
+        ("Aborted", 3),
+        ("Error", 4),
+    ]
+    assert (DataStoreDocumentSection.Data, DataStoreDocumentSection.Meta) == ("data", "meta")
+
+
+def test_a_context_gives_its_fields_by_name():
+    context = nflow.models.TaskContext("task", "dag:1", "flow", "id", "host")
+
+    assert context.to_dict() == {
+        "task_name": "task",
+        "dag_name": "dag:1",
+        "workflow_name": "flow",
+        "workflow_id": "id",
+        "worker_hostname": "host",
+    }
