@@ -12,7 +12,9 @@ import csv
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -52,7 +54,7 @@ REFLECTIONS: dict[str, dict[str, int]] = {
 }
 
 #: Lattice parameter times the q of a reflection with m = 1: q = 2π √m / a, for a hexagonal lattice q = 4π √m / (√3 a)
-#: (Hamley, Introduction to Soft Matter, 2007, chapter 5; Kaasgaard & Drummond, Phys. Chem. Chem. Phys. 8 (2006) 4957).
+#: (Kaasgaard & Drummond, Phys. Chem. Chem. Phys. 8 (2006) 4957).
 FIRST_ORDER = dict.fromkeys(REFLECTIONS, 2 * np.pi) | {"hexagonal": 4 * np.pi / np.sqrt(3)}
 
 FWHM = 2 * np.sqrt(2 * np.log(2))  #: full width at half maximum of a Gaussian in standard deviations
@@ -75,8 +77,10 @@ class Answer:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 SUFFIXES = {".pdh", ".dat", ".txt", ".csv", ".xy", ".chi", ".tsv"}
-PER_ANGSTROM = re.compile(r"1/\s?(?:Å|Å|�|A\b|[Aa]ng)|(?:Å|Å|�|\bA|[Aa]ngstroms?)\s?\^?[({]?[-−⁻][1¹]")
-PER_NANOMETRE = re.compile(r"1/\s?nm|nm\s?\^?[({]?[-−⁻][1¹]")
+INVERSE = r"\s?\^?[({]?[-\u2212\u207b][1\u00b9]"  # -1, as in nm-1, nm^-1, nm^(-1), with any minus
+PER_ANGSTROM = re.compile(rf"1/\s?([\u00c5\u212b\ufffd]|A\b|[Aa]ng)|([\u00c5\u212b\ufffd]|\bA|[Aa]ngstroms?){INVERSE}")
+PER_NANOMETRE = re.compile(rf"1/\s?nm|nm{INVERSE}")
+FEWEST = 30  #: points that make a profile
 
 
 def read_profile(path: Path) -> tuple[Array, Array, Array]:
@@ -88,12 +92,12 @@ def read_profile(path: Path) -> tuple[Array, Array, Array]:
     """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     rows = [numbers(line) for line in lines]
-    columns, count = Counter(len(row) for row in rows if len(row) > 1).most_common(1)[0] if any(rows) else (0, 0)
-    if count < 30:
-        raise ValueError(f"{path.name} has no table of q and intensity: {count} rows of numbers are too few.")
-    table = np.array([row for row in rows if len(row) == columns])[:, :3]
+    columns = max(Counter(len(row) for row in rows if len(row) > 1).items(), key=itemgetter(1), default=(2, 0))[0]
+    table = np.array([row for row in rows if len(row) == columns]).reshape(-1, columns)[:, :3]
     table = table[np.isfinite(table[:, :2]).all(axis=1) & (table[:, 0] > 0)]
     table = table[np.unique(table[:, 0], return_index=True)[1]]
+    if len(table) < FEWEST:
+        raise ValueError(f"{path.name} has no table of q and intensity: {len(table)} rows of numbers are too few.")
     header = "\n".join(lines[: next(n for n, row in enumerate(rows) if len(row) == columns)])
     q = table[:, 0] * (10.0 if is_per_angstrom(header, table[-1, 0]) else 1.0)
     scatter = scatter_of(table[:, 1])
@@ -102,8 +106,9 @@ def read_profile(path: Path) -> tuple[Array, Array, Array]:
 
 
 def numbers(line: str) -> list[float]:
-    """The numbers in a line, or none if anything else is in it. With `;` between numbers a comma is a decimal one."""
-    words = re.split(r"[\s;]+", line.replace(",", ".")) if ";" in line else re.split(r"[\s,]+", line)
+    """The numbers in a line, or none if anything else is in it. Commas are decimal ones where something else parts."""
+    decimal_comma = ";" in line or ("\t" in line and "." not in line)
+    words = re.split(r"[\s;,]+", line.replace(",", ".") if decimal_comma else line)
     try:
         return [float(word) for word in words if word]
     except ValueError:
@@ -118,13 +123,13 @@ def is_per_angstrom(header: str, q_max: float) -> bool:
 
 
 def scatter_of(intensity: Array) -> Array:
-    """The noise of each point, from the second differences around it: their variance is 6 σ² (1 + 4 + 1).
+    """The noise of each point, from the second differences around it: their variance is 6 times that of a point.
 
     The median over 51 points, times 1.4826 for a Gaussian, does not see the few points of a peak (Rousseeuw & Croux,
     J. Am. Stat. Assoc. 88 (1993) 1273). It may not vanish where a masked detector or desmearing left a flat piece.
     """
     bends = np.abs(np.diff(intensity, 2, prepend=intensity[0], append=intensity[-1])) / np.sqrt(6)
-    noise = 1.4826 * median_filter(bends, 51, mode="nearest")
+    noise: Array = 1.4826 * median_filter(bends, 51, mode="nearest")
     return np.maximum(noise, max(0.3 * np.median(noise), np.finfo(float).tiny))
 
 
@@ -145,10 +150,12 @@ def lit(q: Array, intensity: Array) -> slice:
 def background(q: Array, intensity: Array) -> Array:
     """What lies below the peaks: SNIP, which clips every point to what its neighbours at ±p predict, for falling p.
 
-    Ryan et al., Nucl. Instrum. Methods B 34 (1988) 396, with the second order of Morháč, Nucl. Instrum. Methods A 600
-    (2009) 478, which follows broad humps. ±0.2 nm^-1 is wider than a Bragg peak and narrower than a hump.
+    Ryan et al., Nucl. Instrum. Methods B 34 (1988) 396, with the fourth-order filter of Morháč & Matoušek, Appl.
+    Spectrosc. 62 (2008) 91, which follows broad humps. ±0.2 nm^-1 is wider than a Bragg peak and narrower than a hump.
     """
-    level = gaussian_filter1d(intensity, 1.5)
+    if len(q) < FEWEST:
+        return intensity
+    level: Array = gaussian_filter1d(intensity, 1.5)
     reach = min(int(0.2 / np.median(np.diff(q))), (len(q) - 1) // 2)
     for p in range(reach, 0, -1):
         outer, half = level[: -2 * p] + level[2 * p :], p // 2
@@ -168,7 +175,7 @@ def find_peaks(q: Array, net: Array, sigma: Array) -> Array:
     311), so each maximum counts at the smoothing at which it is most significant. What is wide in spite of that is a
     hump, and a point that stands alone is a hot pixel.
     """
-    if len(q) < 30:
+    if len(q) < FEWEST:
         return np.empty((0, 4))
     step = float(np.median(np.diff(q)))
     noise = median_filter(sigma, 2 * int(0.25 / step) + 1, mode="nearest")  # that of the background: no peak is as wide
@@ -195,12 +202,13 @@ def stands_alone(net: Array, at: int) -> bool:
 
 
 def standing_out(net: Array, noise: Array, kernel: float, *, margin: int) -> list[tuple[float, float, float, float]]:
-    """The maxima of the profile, smoothed by a Gaussian of σ = `kernel` points, that rise above both of their flanks.
+    """The maxima of the profile, smoothed by a Gaussian of `kernel` points, that rise above both of their flanks.
 
     The significance is the rise above the higher flank, in standard deviations of such a difference: smoothing divides
-    σ² by 2 √π kernel. Where the profile scatters more than its σ says (the noise of neighbours is correlated, σ is too
-    small) its own scatter counts. Rows of significance, position (the top of a parabola), height and width at half
-    height, all in points; of the width, that of the kernel is taken out in squares.
+    the variance by 2 √π kernel. Where the profile scatters more than sigma says (the noise of neighbours is correlated,
+    or sigma too small) its own scatter counts.
+
+    Rows of significance, position (the top of a parabola), height, and width at half height without that of the kernel.
     """
     reach = max(2, round(1.5 * FWHM * kernel))
     margin = max(margin, reach, 4)
@@ -238,10 +246,10 @@ def identify_phase(peaks: Array) -> Answer:
 def fit_lattice(phase: str, scale: float, peaks: Array) -> Answer:
     """How well a phase explains the peaks if its q are about `scale` √m; least squares make that exact.
 
-    The score is the product of three parts, each 0 … 1: how much of all significance is explained (its logarithm: a
-    strong peak is not worth a hundred weak ones), how many of the reflections up to the last one used are there, and
-    how near they are to where they should be. One peak alone may be the first of a stack of layers, whose higher orders
-    can be too weak to see, but counts half.
+    The score is the product of three parts, each 0 … 1: how much of all significance is explained (by its logarithm: a
+    strong peak is not worth a hundred weak ones), how many of the reflections up to the last one are there (the nth
+    counts 1/n²: high orders are often too weak to see), and how near they are to where they should be. The last one is
+    whichever makes the score greatest. One peak alone may be the first of a stack of layers, but counts half.
     """
     labels, roots = list(REFLECTIONS[phase]), np.sqrt(list(REFLECTIONS[phase].values()))
     q, _, significance, width = peaks.T
@@ -258,15 +266,14 @@ def fit_lattice(phase: str, scale: float, peaks: Array) -> Answer:
         scale = float(np.sum(precision * q[used] * root) / np.sum(precision * root**2))
     deviation = (q[used] - scale * root) / tolerance[used]
     share = 1.0 / np.arange(1, len(roots) + 1) ** 2
-    best, count = 0.0, 0
-    for n in range(1, len(found) + 1):
+    best = 0.0
+    for n, last in enumerate(found, start=1):
         if significance[used[:n]].max() < (CLEAR if n > 1 else LONELY) or (n == 1 and phase != "lamellar"):
             continue
-        complete = share[found[:n]].sum() / share[: found[n - 1] + 1].sum() if n > 1 else 0.5
+        complete = share[found[:n]].sum() / share[: last + 1].sum() if n > 1 else 0.5
         accurate = np.exp(-0.5 * np.mean(deviation[:n] ** 2)) if n > 1 else 1.0
-        score = float(complete * accurate * weight[used[:n]].sum() / weight.sum())
-        best, count = max((best, count), (score, n))
-    named = {labels[order]: float(q[peak]) for order, peak in zip(found[:count], used[:count], strict=True)}
+        best = max(best, float(complete * accurate * weight[used[:n]].sum() / weight.sum()))
+    named = {labels[order]: float(q[peak]) for order, peak in zip(found, used, strict=True)}
     return Answer(phase=phase, lattice=float(FIRST_ORDER[phase] / scale), score=best, peaks=named)
 
 
@@ -285,7 +292,7 @@ INTENSITIES = {
 def simulate(
     phase: str, lattice: float, rng: np.random.Generator, *, width: float = 0.04
 ) -> tuple[Array, Array, Array]:
-    """A profile (q, intensity, σ) with counting noise; `none` is a liquid with a hump at the q of that distance.
+    """A profile (q, intensity, sigma) with counting noise; `none` is a liquid with a hump at the q of that distance.
 
     Gaussian peaks of this `width` at half height, on a flat background and a surface's q^-4 (Porod, Kolloid-Z. 124
     (1951) 83) that the beam stop cuts off.
@@ -315,8 +322,8 @@ def simulate_folder(folder: Path) -> None:
 # --- the results -----------------------------------------------------------------------------------------------------
 
 
-def write_table(results: list[dict], path: Path) -> None:
-    """The phases as CSV: columns file, phase, lattice_nm, score, peaks (`reflection@q`)."""
+def write_table(results: list[dict[str, Any]], path: Path) -> None:
+    """The phases as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["file", "phase", "lattice_nm", "score", "peaks"])
@@ -327,15 +334,19 @@ def write_table(results: list[dict], path: Path) -> None:
 
 
 def in_words(peaks: dict[str, float]) -> str:
+    """The peaks in a line, as `10@2.557 11@4.425`."""
     return " ".join(f"{reflection}@{q:.3f}" for reflection, q in peaks.items())
 
 
-def draw(results: list[dict], path: Path) -> None:
+def draw(results: list[dict[str, Any]], path: Path) -> None:
     """All profiles with their indexed peaks, two in a row."""
     rows = (len(results) + 1) // 2
     figure = Figure(figsize=(12, 1 + 2 * min(rows, 150)), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, result in zip(figure.subplots(rows, 2, squeeze=False).flat, results, strict=False):
+    panels = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for axes in panels[len(results) :]:
+        axes.remove()
+    for axes, result in zip(panels, results, strict=False):
         q, intensity, _ = read_profile(Path(result["path"]))
         seen = lit(q, intensity)
         axes.semilogy(q[seen], np.where(intensity[seen] > 0, intensity[seen], np.nan), lw=0.7, color="0.3")
@@ -392,7 +403,7 @@ def identify(data, store, signal, context):
 
 def report(data, store, signal, context):
     """Gather what the dags have pushed. By name: a dag that ran twice counts once."""
-    results = sorted({result["path"]: result for result in store.get("results")}.values(), key=lambda one: one["path"])
+    results = sorted({result["path"]: result for result in store.get("results")}.values(), key=itemgetter("path"))
     out = Path(data["out"])
     write_table(results, out / "phases.csv")
     draw(results, out / "phases.png")

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 
-import click
+import typer
 
 from nflow.errors import NflowError
 
@@ -22,13 +22,13 @@ def guarded(command: Callable[[], object]) -> int:
     """Run a command; its exit code."""
     try:
         result = command()
-    except click.exceptions.Abort:
+    except typer.Abort:
         return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.exceptions.Exit as end:
+    except typer.Exit as end:
         return end.exit_code
+    except typer.TyperException as error:  # what is wrong with the command line itself
+        error.show()
+        return USAGE
     except NflowError as error:
         say_error(str(error))
         return error.exit_code

@@ -39,5 +39,5 @@ class TaskInput:
     default: int = 0
 
 
-Tree: TypeAlias = "Ref | dict[str, Tree] | list[Tree]"
+Tree: TypeAlias = Ref | dict[str, "Tree"] | list["Tree"]
 """Many values under one key, as the store keeps them: dicts and lists down to the references."""

@@ -1,5 +1,6 @@
 """Signs of the kernel: a process that ended, a file that grew, a bell."""
 
+import os
 import subprocess
 
 import pytest
@@ -34,6 +35,14 @@ def test_a_process_that_is_no_more_has_ended():
 
     with Signs(pid=process.pid) as signs:
         assert signs.wait() == Sign.ENDED
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="is the one case that there is here")
+def test_the_end_of_a_process_is_seen_by_a_python_that_lacks_the_call(monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+
+    test_the_end_of_a_process_is_seen()
+    test_a_process_that_is_no_more_has_ended()
 
 
 def test_a_file_that_grows_is_seen_each_time(tmp_path):
