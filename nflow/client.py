@@ -3,9 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from nflow import __version__
 from nflow.bus.port import Record
@@ -19,12 +18,10 @@ from nflow.engine.runs import RunEntry
 from nflow.models.plan import plan_workflow
 from nflow.models.task import BaseTask
 from nflow.models.workflow import Workflow
-from nflow.wire.python import python_tag
 from nflow.wire.code import digest, pack_code
 from nflow.wire.messages import pack_events, pack_job, pack_spec, unpack_events
+from nflow.wire.python import python_tag
 from nflow.wire.values import encode
-
-T = TypeVar("T")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is mistaken for something else
 
@@ -77,7 +74,9 @@ class Client:
         async with Following(self.engine, self.engine.subjects.log(run), on_event):
             return await ended
 
-    async def stop(self, run: RunId, *, dag: str | None = None, grace: float | None = None, by: str = "a person") -> None:
+    async def stop(
+        self, run: RunId, *, dag: str | None = None, grace: float | None = None, by: str = "a person"
+    ) -> None:
         """Ask a run, or one of its dag runs, to stop. The request is kept: it holds for workers that are away.
 
         Args:
@@ -149,12 +148,3 @@ def new_run_id(now: float) -> RunId:
 
 def _base32(number: int, length: int) -> str:
     return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(length)))
-
-
-def run_sync(work: Callable[[], Awaitable[T]]) -> T:
-    """The one bridge for synchronous callers: run `work` to its end in a loop of its own."""
-
-    async def main() -> T:
-        return await work()
-
-    return asyncio.run(main())

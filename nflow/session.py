@@ -73,5 +73,3 @@ def _login(settings: Settings) -> Login:
     if server.password is not None:
         login["password"] = server.password.get_secret_value()
     return login
-
-

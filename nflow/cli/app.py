@@ -31,7 +31,9 @@ def nflow(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors and a log of what happens.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks of errors and a log of what happens.")
+    ] = False,
 ) -> None:
     """Durable workflows of Python tasks."""
     DEBUG.set(debug)

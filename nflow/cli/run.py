@@ -1,11 +1,11 @@
 """`nflow run`: start a workflow, follow it to its end and, on the embedded server, do its work here."""
 
-import asyncio
 import logging
 from typing import Annotated
 
 import typer
 
+from nflow import loop
 from nflow.cli.arguments import (
     ArgumentsArgument,
     JsonOption,
@@ -44,4 +44,4 @@ def run(
     loaded.parameters.resolve(values)  # bad input is told before anything is started
     from nflow.cli.following import RunCommand  # noqa: PLC0415 - the bus is needed only from here on
 
-    return asyncio.run(RunCommand(settings, loaded, values, queue=queue, work=work, as_json=as_json).run())
+    return loop.run(RunCommand(settings, loaded, values, queue=queue, work=work, as_json=as_json).run())

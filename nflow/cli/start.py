@@ -1,11 +1,11 @@
 """`nflow start`: submit a run and print its id, nothing else."""
 
-import asyncio
 import sys
 from typing import Annotated
 
 import typer
 
+from nflow import loop
 from nflow.cli.arguments import (
     ArgumentsArgument,
     QueueOption,
@@ -21,7 +21,9 @@ def start(
     workflow: WorkflowArgument,
     arguments: ArgumentsArgument = None,
     queue: QueueOption = "workflow",
-    wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended; exit code 1 if it failed.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Return when the run has ended; exit code 1 if it failed.")
+    ] = False,
     server: ServerOption = None,
 ) -> int:
     """Start a workflow for workers elsewhere, and print the id of its run.
@@ -32,7 +34,7 @@ def start(
     values = parse_arguments(arguments)
     loaded = load_workflow(workflow, settings)
     loaded.parameters.resolve(values)
-    return asyncio.run(_start(settings, loaded, values, queue, wait))
+    return loop.run(_start(settings, loaded, values, queue, wait))
 
 
 async def _start(settings, loaded, values, queue, wait):  # type: ignore[no-untyped-def]

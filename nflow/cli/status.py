@@ -1,6 +1,5 @@
 """`nflow status`: which runs move, and how they ended."""
 
-import asyncio
 import json
 import time
 from dataclasses import asdict
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nflow import loop
 from nflow.cli.arguments import JsonOption, ServerOption, load_settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ RECENT = 10
 
 
 def status(
-    run: Annotated[str | None, typer.Argument(help="Id of a run, a beginning of it, or @last.", metavar="[RUN]")] = None,
+    run: Annotated[
+        str | None, typer.Argument(help="Id of a run, a beginning of it, or @last.", metavar="[RUN]")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="List all runs that are known.")] = False,
     as_json: JsonOption = False,
     server: ServerOption = None,
@@ -30,7 +32,7 @@ def status(
 
     [dim]Example:[/dim]  nflow status @last
     """
-    entries = asyncio.run(_entries(load_settings(server), run))
+    entries = loop.run(_entries(load_settings(server), run))
     if run is None and not every:
         active = [entry for entry in entries if entry.is_active]
         entries = [entry for entry in entries if not entry.is_active][-RECENT:] + active

@@ -1,10 +1,10 @@
 """`nflow stop`: ask a run to end."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nflow import loop
 from nflow.cli.arguments import ServerOption, load_settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def stop(
     [dim]Example:[/dim]  nflow stop @last
     """
     settings = load_settings(server, worker__grace=grace)
-    asyncio.run(_stop(settings, run, dag))
+    loop.run(_stop(settings, run, dag))
 
 
 async def _stop(settings: "Settings", text: str, dag: str | None) -> None:

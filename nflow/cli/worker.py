@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nflow import loop
 from nflow.cli.arguments import JsonOption, ServerOption, load_settings
 from nflow.cli.edge import log_to_stderr
 
@@ -35,7 +36,7 @@ def worker(
     """
     log_to_stderr(logging.INFO)
     settings = load_settings(server, worker__slots=slots, worker__queues=queues)
-    asyncio.run(_work(settings, name))
+    loop.run(_work(settings, name))
 
 
 def workers(as_json: JsonOption = False, server: ServerOption = None) -> None:
@@ -43,7 +44,7 @@ def workers(as_json: JsonOption = False, server: ServerOption = None) -> None:
 
     [dim]Example:[/dim]  nflow workers --json
     """
-    entries = asyncio.run(_workers(load_settings(server)))
+    entries = loop.run(_workers(load_settings(server)))
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
     elif entries:
@@ -76,7 +77,7 @@ async def _work(settings: "Settings", name: str | None) -> None:
 
 async def _until_drained(working: "Worker") -> None:
     """The first signal drains, the second hands back what runs, the third kills."""
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     first = asyncio.Event()
     signals = 0
 
@@ -93,7 +94,7 @@ async def _until_drained(working: "Worker") -> None:
             os._exit(1)  # the kernel ends the slots, other workers take over
 
     for kind in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(kind, on_signal)
+        running.add_signal_handler(kind, on_signal)
     await first.wait()
     await working.drain()
 
@@ -113,6 +114,15 @@ def _show(entries: "list[WorkerEntry]") -> None:
     table = Table("worker", "host", "queues", "slots", "tasks", "drives", "python", "up", box=None, header_style="dim")
     for entry in entries:
         up = f"{(time.time() - entry.started) / 60:.0f} min"
-        row = (entry.worker, entry.host, ", ".join(entry.queues), entry.slots, entry.tasks, entry.drives, entry.python, up)
+        row = (
+            entry.worker,
+            entry.host,
+            ", ".join(entry.queues),
+            entry.slots,
+            entry.tasks,
+            entry.drives,
+            entry.python,
+            up,
+        )
         table.add_row(*map(str, row))
     Console(highlight=False).print(table)

@@ -221,8 +221,6 @@ def _lets_run(run: DagRun, parent: int, name: str) -> bool:
 
 def _let_go(run: DagRun, position: int) -> None:
     """Forget the outputs that only this task could still ask for, now that it is settled."""
-    if run.stopping is not None:
-        return
     for parent in run.graph.parents[position]:
         run.owed[parent] -= 1
         if run.owed[parent] == 0:

@@ -127,12 +127,12 @@ def _requested(run: WorkflowRun, event: DagRequested) -> list[Command]:
         return _requested_after_all(run, event, dag)
     if event.key in run.refused:
         return []
+    run.requests[event.key] = event  # a refused one too, until that is on record: an earlier driver may have granted it
     if event.dag not in run.spec.dags:
         return _refuse(run, event.key, f"the workflow has no dag {event.dag!r}", unknown=True)
     if run.status is not None or run.stop is not None:
         reason = "the run has ended" if run.status is not None else "the run is stopping"
         return _refuse(run, event.key, reason, unknown=False)
-    run.requests[event.key] = event
     return _promise(run, {event.key: event.dag})
 
 

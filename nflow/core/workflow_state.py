@@ -121,7 +121,7 @@ def check_invariants(run: WorkflowRun) -> None:
     assert not run.running.keys() & run.ended.keys(), at
     assert not run.granted.keys() & run.refused, at
     assert run.granted.keys() >= set(run.holders.values()), at
-    assert run.requests.keys() <= run.granted.keys(), at
+    assert run.requests.keys() <= run.granted.keys() | run.unseen.keys(), at
     for key, answer in run.unseen.items():
         match answer:
             case DagStarted(dag=dag):

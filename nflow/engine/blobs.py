@@ -57,7 +57,9 @@ class Blobs:
         """
         data = await self._get_chunks(self._subjects.code(name))
         if digest(data) != name:
-            raise BlobLost(f"The code {name} of this workflow is gone from the server or damaged. Submit the run again.")
+            raise BlobLost(
+                f"The code {name} of this workflow is gone from the server or damaged. Submit the run again."
+            )
         return data
 
     async def drop(self, run: RunId) -> None:

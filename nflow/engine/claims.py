@@ -146,4 +146,3 @@ def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:
         error=RemoteError(type="WorkerLost", message=message),
         provenance=Provenance(worker=earlier.worker, host=earlier.host, pid=0, start=0.0, end=0.0),
     )
-

@@ -63,7 +63,7 @@ def _end(entry: dict[str, Any], at: datetime) -> None:
     entry["duration"] = (at - entry.get("start_time", at)).total_seconds()
 
 
-def _tree(value: Any) -> Tree:  # noqa: ANN401 - dicts down to plain values
+def _tree(value: Any) -> Tree:
     return {key: _tree(each) for key, each in value.items()} if isinstance(value, dict) else _leaf(value)
 
 

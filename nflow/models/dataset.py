@@ -107,7 +107,8 @@ class TaskData:
             origin, loaded = dataset._origins.get(key, (None, None))  # noqa: SLF001 - of the same class
             if origin is not None and loaded is theirs:
                 self._origins[key] = (origin, self._values[key])
-        self._history.extend(name for name in dataset.task_history if name not in self._history)
+        known = set(self._history)
+        self._history.extend(name for name in dataset.task_history if name not in known)
 
     def cells(self) -> dict[str, Cell]:
         """What there is to send on: for the worker, which passes on an untouched value by its origin."""

@@ -11,17 +11,17 @@ import msgpack
 _LENGTH: Final = struct.Struct(">I")
 
 
-def pack_plain(value: Any) -> bytes:  # noqa: ANN401 - whatever msgpack takes
+def pack_plain(value: Any) -> bytes:
     """Numbers, strings, bytes, lists and dicts as bytes."""
     return msgpack.packb(value)  # type: ignore[no-any-return]
 
 
-def unpack_plain(payload: bytes) -> Any:  # noqa: ANN401 - whatever was packed
+def unpack_plain(payload: bytes) -> Any:
     """The reverse of `pack_plain`."""
     return msgpack.unpackb(payload, strict_map_key=False)
 
 
-def pack_frame(*parts: Any) -> bytes:  # noqa: ANN401 - whatever msgpack takes
+def pack_frame(*parts: Any) -> bytes:
     """One frame that holds `parts`."""
     body: bytes = msgpack.packb(parts)
     return _LENGTH.pack(len(body)) + body

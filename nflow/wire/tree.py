@@ -12,7 +12,7 @@ _REF, _DICT, _LIST = 0, 1, 2
 
 def pack_tree(tree: Tree) -> bytes:
     """`tree` as bytes; references stay references."""
-    return cast(bytes, msgpack.packb(_flat(tree)))
+    return cast("bytes", msgpack.packb(_flat(tree)))
 
 
 def unpack_tree(payload: bytes) -> Tree:

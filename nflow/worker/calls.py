@@ -25,7 +25,7 @@ class TaskCalls:
         self._watches = watches
         self._job = job
 
-    async def __call__(self, name: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 - plain data for the pipe
+    async def __call__(self, name: str, arguments: Sequence[Any]) -> Any:
         """Make the call `name`.
 
         Raises:

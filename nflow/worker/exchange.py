@@ -12,6 +12,9 @@ from nflow.wire.values import decode, encode
 #: User bytes that one message carries; what is beyond goes into blobs.
 INLINE_SIZE_BYTES = 4096
 
+#: Names of tasks that travel with data, the latest ones: a chain of 100 000 tasks must not carry them all at each step.
+LONGEST_HISTORY = 100
+
 #: A reference of this type holds several elements of a list, which are spliced into it.
 ELEMENTS = "elements"
 
@@ -56,7 +59,9 @@ def opened(task_input: TaskInput | None, blobs: BlobAccess) -> MultiTaskData:
     if task_input is None:
         return MultiTaskData()
     datasets = [
-        TaskData.of_remotes({key: RemoteValue(ref, blobs) for key, ref in each.values.items()}, task_history=each.history)
+        TaskData.of_remotes(
+            {key: RemoteValue(ref, blobs) for key, ref in each.values.items()}, task_history=each.history
+        )
         for each in task_input.datasets
     ]
     return MultiTaskData.of(datasets, task_input.aliases, default=task_input.default)
@@ -72,13 +77,15 @@ class Packer:
     def input(self, data: MultiTaskData) -> TaskInput:
         """All datasets and aliases of `data`."""
         return TaskInput(
-            datasets=tuple(self.dataset(each) for each in data.datasets), aliases=data.aliases, default=data.default_index
+            datasets=tuple(self.dataset(each) for each in data.datasets),
+            aliases=data.aliases,
+            default=data.default_index,
         )
 
     def dataset(self, data: TaskData) -> Dataset:
         """What a task hands on. Values that it never touched, or did not change, keep their references."""
         values = {key: self._cell(key, cell) for key, cell in data.cells().items()}
-        return Dataset(values=values, history=tuple(data.task_history))
+        return Dataset(values=values, history=tuple(data.task_history[-LONGEST_HISTORY:]))
 
     def value(self, value: object) -> Ref:
         """A reference to `value`."""

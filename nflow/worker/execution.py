@@ -5,7 +5,7 @@ import signal
 import time
 
 from nflow.bus.port import Job
-from nflow.core.events import Provenance, RemoteError, StopRequested, TaskCancelled, TaskEvent, TaskFailed
+from nflow.core.events import Provenance, RemoteError, TaskCancelled, TaskEvent, TaskFailed
 from nflow.core.jobs import TaskJob
 from nflow.engine.claims import Claim
 from nflow.errors import NflowError

@@ -25,7 +25,7 @@ class Pipe:
         self._calls = 0
         self._turn = threading.Lock()
 
-    def send(self, *parts: Any) -> None:  # noqa: ANN401 - plain data
+    def send(self, *parts: Any) -> None:
         """Send one frame."""
         self._sock.sendall(pack_frame(*parts))
 
@@ -38,7 +38,7 @@ class Pipe:
             self._ready += self._frames.feed(data)
         return self._ready.pop(0)
 
-    def call(self, name: str, *arguments: Any) -> Any:  # noqa: ANN401 - plain data
+    def call(self, name: str, *arguments: Any) -> Any:
         """Ask the worker for something and wait for its answer.
 
         Raises:

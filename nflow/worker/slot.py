@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from nflow.errors import NflowError
 from nflow.wire.frames import FrameReader, pack_frame
@@ -57,6 +57,7 @@ class Slot(asyncio.Protocol):
         self._call: Call | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._dead = False
+        self._burial: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
@@ -107,8 +108,7 @@ class Slot(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The pipe stands."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one in all but name
 
     def data_received(self, data: bytes) -> None:
         """Frames from the child."""
@@ -126,7 +126,7 @@ class Slot(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The process is gone, or going."""
         self._dead = True
-        asyncio.ensure_future(self._bury())
+        self._burial = asyncio.ensure_future(self._bury())
 
     async def _bury(self) -> None:
         returncode = await self._returncode()
@@ -140,7 +140,7 @@ class Slot(asyncio.Protocol):
     async def _returncode(self) -> int:
         return await asyncio.to_thread(self.process.wait)
 
-    async def _answer(self, number: int, name: str, *arguments: Any) -> None:  # noqa: ANN401 - plain data
+    async def _answer(self, number: int, name: str, *arguments: Any) -> None:
         assert self._call is not None
         try:
             value = await self._call(name, arguments)
@@ -149,7 +149,7 @@ class Slot(asyncio.Protocol):
         else:
             self._send("reply", number, None, value)
 
-    def _send(self, *parts: Any) -> None:  # noqa: ANN401 - plain data
+    def _send(self, *parts: Any) -> None:
         if self._transport is not None and not self._dead:
             self._transport.write(pack_frame(*parts))
 

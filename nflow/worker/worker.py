@@ -4,12 +4,12 @@ import asyncio
 import platform
 from collections.abc import Callable
 
+from nflow import __version__
 from nflow.bus.port import Intake, Job, JobQueue
 from nflow.core.ids import WorkerId
 from nflow.engine.claims import Claimer
 from nflow.engine.engine import Engine
 from nflow.engine.specs import code_cache
-from nflow import __version__
 from nflow.wire.python import python_tag
 from nflow.worker.driving import Driving
 from nflow.worker.duties import Duties

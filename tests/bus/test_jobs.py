@@ -26,20 +26,30 @@ async def test_a_job_waits_until_somebody_takes_from_its_queue(bus, world, queue
 
 
 async def test_a_job_is_stored_once_until_it_is_done(bus, world, queue, run, jobs):
-    taken, again = jobs(), jobs(enough=2)
-    assert await bus.enqueue(f"nflow.job.task.{run}.a", b"one")
-    assert not await bus.enqueue(f"nflow.job.task.{run}.a", b"two")
+    taken = jobs()
 
-    intake = await bus.take(queue, lambda job: (taken(job), again(job)))
-    intake.want(1)
+    assert await bus.enqueue(f"nflow.job.task.{run}.a", b"waits")
+    assert not await bus.enqueue(f"nflow.job.task.{run}.a", b"again")
+    (await bus.take(queue, taken)).want(1)
     await world.until(taken.complete)
-    assert not await bus.enqueue(f"nflow.job.task.{run}.a", b"three")
-    await taken.items[0].ack()
-    assert await bus.enqueue(f"nflow.job.task.{run}.a", b"four")
-    intake.want(1)
+    assert not await bus.enqueue(f"nflow.job.task.{run}.a", b"again, while in hand")
+
+    assert [job.payload for job in taken.items] == [b"waits"]
+
+
+async def test_a_job_that_is_done_is_gone_and_may_be_stored_anew(bus, other, world, queue, run, jobs):
+    taken, again = jobs(enough=2), jobs()
+    (await bus.take(queue, taken)).want(2)
+    await bus.enqueue(f"nflow.job.task.{run}.done", b"x")
+    await bus.enqueue(f"nflow.job.task.{run}.forgotten", b"x")
+    await world.until(taken.complete)
+
+    await next(job for job in taken.items if job.subject.endswith("done")).ack()
+    (await other.take(queue, again)).want(2)
     await world.until(again.complete)
 
-    assert [job.payload for job in again.items] == [b"one", b"four"]
+    assert [job.subject for job in again.items] == [f"nflow.job.task.{run}.forgotten"]
+    assert await bus.enqueue(f"nflow.job.task.{run}.done", b"anew")
 
 
 async def test_no_more_jobs_come_than_are_wanted(bus, world, queue, run, jobs):

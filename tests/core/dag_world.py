@@ -10,7 +10,16 @@ from random import Random
 
 from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun
 from nflow.core.dag_run import DagRun, TaskState, apply, begin, check_invariants, input_of, outstanding
-from nflow.core.events import Event, OwnerChanged, Status, StopRequested, TaskCancelled, TaskEvent
+from nflow.core.events import (
+    Event,
+    OwnerChanged,
+    Status,
+    StopRequested,
+    TaskCancelled,
+    TaskEvent,
+    TaskSkipped,
+    TaskStarted,
+)
 from nflow.core.ids import DagId, DagName, TaskId
 from nflow.core.spec import DagSpec, Edge, TaskSpec
 from tests.core.build import WORKER, aborted, failed, released, started, stop, succeeded
@@ -64,11 +73,13 @@ class DagWorld:
         """Something happens."""
         happenings = [self.see, self.see, self.carry_out, self.carry_out, self.claim, self.work, self.work]
         happenings += [self.see_again, self.give_back, self.lose_worker]
-        if self.random.random() < 0.1:
-            happenings = [self.lose_driver]
-        elif self.random.random() < 0.05 and not self.calm:
-            happenings = [self.ask_to_stop]
-        self.random.choice(happenings)()
+        chance = self.random.random()
+        if chance < 0.04:
+            self.lose_driver()
+        elif chance < 0.05 and not self.calm:
+            self.ask_to_stop()
+        else:
+            self.random.choice(happenings)()
 
     def run_to_the_end(self) -> None:
         """From here on, nothing is lost."""
@@ -82,6 +93,19 @@ class DagWorld:
         self.log += events
         self.channels.setdefault(channel, deque()).extend(events)
 
+    def mixed_up(self) -> list[Event]:
+        """The log in another order, some of it twice; each task's own events, and the owner's, keep theirs."""
+        channels: dict[str, deque[Event]] = {}
+        for event in self.log:
+            by_owner = not isinstance(event, TaskEvent) or isinstance(event, TaskSkipped)
+            channels.setdefault("_" if by_owner else event.task, deque()).append(event)
+        read: list[Event] = []
+        while left := [channel for channel in channels.values() if channel]:
+            read.append(self.random.choice(left).popleft())
+            if self.random.random() < 0.2:
+                read.append(self.random.choice(read))
+        return read
+
     # --- the driver ---
 
     def see(self) -> None:
@@ -94,18 +118,25 @@ class DagWorld:
             self.take_in(self.random.choice(self.seen))
 
     def take_in(self, event: Event) -> None:
-        self.seen.append(event)
         was_settled = self.run.is_settled
-        commands = apply(self.run, event)
-        self.check(commands, was_settled=was_settled)
+        commands = self.fold(event)
+        self.check_state()
+        self.check_commands(commands, was_settled=was_settled)
         self.todo.extend(commands)
 
-    def check(self, commands: list[Command], *, was_settled: bool) -> None:
+    def fold(self, event: Event) -> list[Command]:
+        self.seen.append(event)
+        commands = apply(self.run, event)
         check_invariants(self.run)
+        return commands
+
+    def check_state(self) -> None:
         states = {task.id: self.run.state_of(task.id).value for task in self.spec.tasks}
         assert states == picture(self.spec, self.seen)
         assert self.run.is_settled == (not set(states.values()) - ENDS)
         assert self.run.status == dag_status(self.spec, self.seen)
+
+    def check_commands(self, commands: list[Command], *, was_settled: bool) -> None:
         assert any(isinstance(command, FinishDag) for command in commands) == (self.run.is_settled and not was_settled)
         assert not any(isinstance(command, Record) for command in commands[1:])
         for command in commands:
@@ -139,9 +170,10 @@ class DagWorld:
         self.channels.clear()
         self.run, self.seen = DagRun(DagId("main:1"), self.spec), []
         for event in self.log:
-            self.take_in(event)
+            self.fold(event)
             if self.random.random() < 0.1:
-                self.see_again()
+                self.fold(self.random.choice(self.seen))
+        self.check_state()
         self.todo = deque(outstanding(self.run))
         self.check_outstanding(self.todo)
 
@@ -150,7 +182,8 @@ class DagWorld:
         assert asked == set(self.run.tasks_in(TaskState.READY))
         recorded = {event.task for event in self.log if isinstance(event, TaskEvent)}
         derived = {*self.run.tasks_in(TaskState.SKIPPED), *self.run.tasks_in(TaskState.CANCELLED)} - recorded
-        asked = {event.task for each in commands if isinstance(each, Record) for event in each.events}  # type: ignore[attr-defined]  # only events of tasks
+        batches = [command.events for command in commands if isinstance(command, Record)]
+        asked = {event.task for batch in batches for event in batch if isinstance(event, TaskEvent)}
         assert asked == derived
 
     # --- workers ---
@@ -159,7 +192,8 @@ class DagWorld:
         return own_words(self.log, task)[1] is not None
 
     def claims_of(self, task: TaskId) -> int:
-        return max((event.execution for event in self.log if getattr(event, "task", None) == task and hasattr(event, "execution")), default=0)  # fmt: skip
+        mine = (event for event in self.log if isinstance(event, TaskStarted) and event.task == task)
+        return max((event.execution for event in mine), default=0)
 
     def jobs_that(self, are: str | None) -> list[TaskId]:
         return [task for task in self.jobs if own_words(self.log, task)[0] == are]
@@ -195,8 +229,8 @@ class DagWorld:
         if chance < 0.16 and any(isinstance(event, StopRequested) for event in self.log):
             return TaskCancelled(task=task, reason="killed")
         names = [each.name for each in self.spec.tasks]
-        limit = tuple(name for name in names if self.random.random() < 0.5)
-        return succeeded(task, execution, limit=self.random.choice([None, limit]))
+        limit = tuple(name for name in names if self.random.random() < 0.3)
+        return succeeded(task, execution, limit=self.random.choice([None, limit, limit]))
 
     def ask_to_stop(self) -> None:
         self.write(stop(status=self.random.choice([Status.STOPPED, Status.FAILED])))

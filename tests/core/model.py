@@ -1,10 +1,11 @@
 """The slow, obvious truth about runs: everything is worked out again from the events that were seen, each time.
 
-Written from the rules alone, to be compared with the machines of `nflow.core`; it keeps no state and takes no short cuts.
+Written from the rules alone, to be compared with the machines of `nflow.core`; it keeps no state and cuts no corners.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nflow.core.events import (
     DagFinished,
@@ -25,6 +26,7 @@ from nflow.core.events import (
     TaskStarted,
     TaskSucceeded,
 )
+from nflow.core.ids import DagId, TaskId
 from nflow.core.spec import DagSpec, TaskSpec, WorkflowSpec
 
 # --- a dag run -------------------------------------------------------------------------------------------------------
@@ -32,7 +34,7 @@ from nflow.core.spec import DagSpec, TaskSpec, WorkflowSpec
 ENDS = {"succeeded", "failed", "skipped", "cancelled"}
 
 
-def own_words(seen: Sequence[Event], task: str) -> tuple[str | None, TaskEvent | None]:
+def own_words(seen: Sequence[Event], task: TaskId) -> tuple[str | None, TaskEvent | None]:
     """What the log itself says of a task, and the outcome that counts."""
     says: str | None = None
     outcome: TaskEvent | None = None
@@ -65,12 +67,12 @@ def lets(parent: TaskSpec, passed: str, outcome: TaskEvent | None, child: TaskSp
     return outcome.limit is None or child.name in outcome.limit
 
 
-def unstopped(spec: DagSpec, seen: Sequence[Event]) -> dict[str, str]:
+def unstopped(spec: DagSpec, seen: Sequence[Event]) -> dict[TaskId, str]:
     """How far each task would be if nobody had stopped anything: a fixpoint of the rules of skipping."""
     words = {task.id: own_words(seen, task.id) for task in spec.tasks}
     tasks = {task.id: task for task in spec.tasks}
-    states: dict[str, str] = {}
-    before: dict[str, str] | None = None
+    states: dict[TaskId, str] = {}
+    before: dict[TaskId, str] | None = None
     while states != before:
         before = dict(states)
         for task in spec.tasks:
@@ -92,15 +94,15 @@ def unstopped(spec: DagSpec, seen: Sequence[Event]) -> dict[str, str]:
     return states
 
 
-def picture(spec: DagSpec, seen: Sequence[Event]) -> dict[str, str]:
+def picture(spec: DagSpec, seen: Sequence[Event]) -> dict[TaskId, str]:
     """How far each task is."""
     would = unstopped(spec, seen)
     says = {task.id: own_words(seen, task.id)[0] for task in spec.tasks}
     cut = stopped_at(spec, seen)
     if cut is None:
         return would
-    at_the_stop = picture(spec, seen[:cut])
-    states: dict[str, str] = {}
+    at_the_stop = unstopped(spec, seen[:cut])
+    states: dict[TaskId, str] = {}
     for task, state in would.items():
         said = says[task]
         if said is not None:
@@ -120,7 +122,7 @@ def stopped_at(spec: DagSpec, seen: Sequence[Event]) -> int | None:
                 if own_words(seen[: position + 1], task)[1] is event:
                     return position
             case StopRequested():
-                if set(picture(spec, seen[:position]).values()) - ENDS:
+                if set(unstopped(spec, seen[:position]).values()) - ENDS:
                     return position
     return None
 
@@ -139,47 +141,59 @@ class Overview:
     """What is to be known of a workflow run."""
 
     state: str
-    running: set[str]  #: keys of requests whose dag should run or does
+    running: set[str]  #: keys of the requests whose dag runs, or should
     refused: set[str]
-    names: dict[str, str]  #: key → running name, as the log says
-    is_due: bool
     status: Status  #: how it ends, if it ends now
 
 
-def overview(spec: WorkflowSpec, seen: Sequence[Event]) -> Overview:
-    finished = next((event for event in seen if isinstance(event, RunFinished)), None)
-    if finished is not None:
-        after = [event for event in seen[seen.index(finished) :] if isinstance(event, DagRequested)]
-        seen = [*seen[: seen.index(finished)], *after]
-    stop = next((event for event in seen if isinstance(event, StopRequested) and event.dag is None), None)
-    stopped_at = len(seen) if stop is None else seen.index(stop)
-    asked: dict[str, bool] = {}  # key → whether it can be granted, as far as the log does not say
+def overview(spec: WorkflowSpec, seen: Sequence[Event], promised: Mapping[str, DagId]) -> Overview:
+    """`promised` are the running names that the driver is about to put on record."""
+    whole_stop = first(seen, StopRequested, dag=None)
+    finished = first(seen, RunFinished)
+    answers: dict[str, bool] = {}
     for position, event in enumerate(seen):
+        before = seen[:position]
+        is_ending = first(before, StopRequested, dag=None) is not None or first(before, RunFinished) is not None
         if isinstance(event, DagRequested):
-            asked.setdefault(event.key, event.dag in spec.dags and position < stopped_at and finished is None)
-        if isinstance(event, RunStarted) and position < stopped_at:
-            for name, dag in spec.dags.items():
-                if dag.autostart:
-                    asked.setdefault(f"autostart/{name}", True)
+            answers.setdefault(event.key, event.dag in spec.dags and not is_ending)
+        if isinstance(event, RunStarted) and not is_ending:
+            answers |= {f"autostart/{name}": True for name, dag in spec.dags.items() if dag.autostart}
+    answers |= {event.key: False for event in seen if isinstance(event, DagRefused)}
     names = {event.key: event.dag for event in seen if isinstance(event, DagStarted)}
-    refusals = {event.key for event in seen if isinstance(event, DagRefused)}
-    granted = {key for key, can in asked.items() if can and key not in refusals} | set(names)
-    ended = {event.dag: event.status for event in reversed(seen) if isinstance(event, DagFinished)}
-    failed = Status.FAILED in ended.values() or (stop is not None and stop.status is Status.FAILED)
-    status = Status.FAILED if failed else Status.SUCCEEDED if stop is None else Status.STOPPED
-    is_started = any(isinstance(event, RunStarted) for event in seen)
-    running = {key for key in granted if names.get(key) not in ended}
+    answers |= dict.fromkeys(names, True)
+    ended = {event.dag for event in seen if isinstance(event, DagFinished)}
     return Overview(
-        state=finished.status.value
-        if finished is not None
-        else "stopping"
-        if stop is not None
-        else "running"
-        if is_started
-        else "waiting",
-        running=running,
-        refused=({key for key, can in asked.items() if not can} | refusals) - granted,
-        names=dict(names),
-        is_due=is_started and finished is None and not running,
-        status=status,
+        state=run_state(finished, whole_stop, first(seen, RunStarted)),
+        running={key for key, can in answers.items() if can and {**promised, **names}.get(key) not in ended},
+        refused={key for key, can in answers.items() if not can},
+        status=run_status(seen, whole_stop),
     )
+
+
+E = TypeVar("E", bound=Event)
+
+
+def first(seen: Sequence[Event], kind: type[E], **having: object) -> E | None:
+    return next(
+        (
+            event
+            for event in seen
+            if isinstance(event, kind) and all(getattr(event, name) == value for name, value in having.items())
+        ),
+        None,
+    )
+
+
+def run_state(finished: RunFinished | None, stop: StopRequested | None, started: RunStarted | None) -> str:
+    if finished is not None:
+        return finished.status.value
+    if stop is not None:
+        return "stopping"
+    return "waiting" if started is None else "running"
+
+
+def run_status(seen: Sequence[Event], stop: StopRequested | None) -> Status:
+    ends = [event.status for event in seen if isinstance(event, DagFinished)]
+    if Status.FAILED in ends or (stop is not None and stop.status is Status.FAILED):
+        return Status.FAILED
+    return Status.SUCCEEDED if stop is None else Status.STOPPED

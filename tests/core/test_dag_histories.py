@@ -10,13 +10,14 @@ from nflow.core.dag_run import DagRun, apply, outstanding
 from nflow.core.events import Status, StopRequested, TaskFailed
 from nflow.core.ids import DagId
 from tests.core.dag_world import DagWorld, random_dag
-from tests.core.model import picture, unstopped
+from tests.core.model import own_words, picture, unstopped
 
-randoms = st.randoms(use_true_random=False)
+seeds = st.integers(min_value=0, max_value=2**32)  # cheaper than `st.randoms`: ten times the histories in a second
 steps = st.integers(min_value=0, max_value=120)
 
 
-def lived(random: Random, steps: int, *, calm: bool) -> DagWorld:
+def lived(seed: int, steps: int, *, calm: bool) -> DagWorld:
+    random = Random(seed)
     world = DagWorld(random, random_dag(random), calm=calm)
     for _ in range(steps):
         world.step()
@@ -24,10 +25,10 @@ def lived(random: Random, steps: int, *, calm: bool) -> DagWorld:
     return world
 
 
-@given(random=randoms, steps=steps)
-@settings(max_examples=150, deadline=None)
-def test_without_failures_and_stops_every_history_ends_as_the_rules_say(random, steps):
-    world = lived(random, steps, calm=True)
+@given(seed=seeds, steps=steps)
+@settings(max_examples=300, deadline=None)
+def test_without_failures_and_stops_every_history_ends_as_the_rules_say(seed, steps):
+    world = lived(seed, steps, calm=True)
 
     states = list(unstopped(world.spec, world.log).values())
 
@@ -42,10 +43,10 @@ def test_without_failures_and_stops_every_history_ends_as_the_rules_say(random, 
     assert world.told == []
 
 
-@given(random=randoms, steps=steps)
-@settings(max_examples=250, deadline=None)
-def test_every_history_ends_with_every_task_settled_and_told_of(random, steps):
-    world = lived(random, steps, calm=False)
+@given(seed=seeds, steps=steps)
+@settings(max_examples=600, deadline=None)
+def test_every_history_ends_with_every_task_settled_and_told_of(seed, steps):
+    world = lived(seed, steps, calm=False)
 
     assert world.run.is_settled
     assert world.finished is not None
@@ -56,10 +57,10 @@ def test_every_history_ends_with_every_task_settled_and_told_of(random, steps):
         assert world.told or any(isinstance(event, StopRequested) for event in world.log)
 
 
-@given(random=randoms, steps=steps)
-@settings(max_examples=100, deadline=None)
-def test_a_driver_that_reads_all_of_a_log_has_nothing_left_to_do_but_to_finish(random, steps):
-    world = lived(random, steps, calm=False)
+@given(seed=seeds, steps=steps)
+@settings(max_examples=200, deadline=None)
+def test_a_driver_that_reads_all_of_a_log_has_nothing_left_to_do_but_to_finish(seed, steps):
+    world = lived(seed, steps, calm=False)
     run = DagRun(DagId("main:1"), world.spec)
 
     for event in world.log:
@@ -68,3 +69,16 @@ def test_a_driver_that_reads_all_of_a_log_has_nothing_left_to_do_but_to_finish(r
     assert {task.id: run.state_of(task.id).value for task in world.spec.tasks} == picture(world.spec, world.log)
     assert run.is_settled
     assert isinstance(outstanding(run)[-1], FinishDag)
+
+
+@given(seed=seeds, steps=steps)
+@settings(max_examples=300, deadline=None)
+def test_a_log_may_be_read_in_any_order_that_keeps_each_tasks_own(seed, steps):
+    world = lived(seed, steps, calm=False)
+    world.run, world.seen = DagRun(DagId("main:1"), world.spec), []
+
+    for event in world.mixed_up():
+        world.take_in(event)
+
+    said = {task.id: own_words(world.log, task.id)[0] for task in world.spec.tasks}
+    assert {task.id: world.run.state_of(task.id).value for task in world.spec.tasks} == said

@@ -88,3 +88,11 @@ def test_the_input_of_a_task_that_is_not_ready_is_refused_with_the_story(dag_run
 
     with pytest.raises(NflowError, match=r"'b', which is waiting.*'a' is ready.*dag run 'main:1' \(1 waiting: b"):
         input_of(run, TaskId("b"))
+
+
+def test_the_input_of_the_dag_goes_to_its_roots_only(dag_run):
+    run = dag_run("a>b", data=TaskInput(datasets=(value("x"),), aliases={"x": 0}))
+
+    apply(run, succeeded("a"))
+
+    assert input_of(run, TaskId("b")) == TaskInput(datasets=(value("a"),), aliases={"a": 0})

@@ -51,6 +51,7 @@ class Connection:
         self._limits = limits or Limits()
         self._client: Client | None = None
         self._gone = asyncio.Event()
+        self._closing = False
         self._supervisor: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._listening: dict[int, Listening] = {}
@@ -84,6 +85,7 @@ class Connection:
         if self.up.is_set():
             with suppress(TimeoutError):
                 await self.ping()
+        self._closing = True  # as well as the cancel, which asyncio.wait_for in Python 3.11 can swallow
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
@@ -141,19 +143,18 @@ class Connection:
     # --- supervision ---
 
     async def _supervise(self) -> None:
-        while True:
+        while not self._closing:
             if self._client is not None:
                 await self._until_gone(self._client)
                 self._lost()
                 self._spawn(self._abandon(self._client))
             backoff = Backoff(first=0.03, longest=1.0)
-            while (client := await self._retry()) is None:
+            while not self._closing and not await self._retry():
                 await backoff.pause()
-            self._made(client)
 
     async def _until_gone(self, client: Client) -> None:
         gone = self._gone
-        while not (gone.is_set() or client.is_closed):
+        while not (gone.is_set() or client.is_closed or self._closing):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PULSE):
                     await gone.wait()
@@ -213,12 +214,13 @@ class Connection:
                 self._urls.append(self._urls.pop(0))
         raise failure
 
-    async def _retry(self) -> Client | None:
+    async def _retry(self) -> bool:
         try:
-            return await self._try_all()
+            self._made(await self._try_all())
         except ServerError as error:
             _LOG.debug("%s", error)
-            return None
+            return False
+        return True
 
     async def _connect(self, url: str) -> Client:
         client, gone, reasons = Client(), asyncio.Event(), list[str]()

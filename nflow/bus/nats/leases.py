@@ -67,7 +67,7 @@ class Leases:
             if self._loop is not None:
                 with suppress(RuntimeError):  # the thread has ended already
                     self._loop.call_soon_threadsafe(self._stopped.set)
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, 2 * LEASE)
 
     def hold(self, job: str, on_lost: Callable[[], None], received: float) -> None:
         """Renew `job`, by the subject of its acknowledgement, which was received at that time."""
