@@ -30,12 +30,30 @@ def free_port() -> int:
 class Server:
     """One nats-server process; it can be stopped, killed and started again on the same port and directory."""
 
-    def __init__(self, directory: Path, *, token: str | None = None, name: str = "test", more: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        token: str | None = None,
+        name: str = "test",
+        jetstream: bool = True,
+        store: str = "",
+        login: str = "",
+        more: str = "",
+    ) -> None:
         self.directory = directory
         self.port = free_port()
         self.token = token or secrets.token_hex(8)
         self.name = name
-        self.more = more
+        self._config = "\n".join(
+            [
+                f'listen: "127.0.0.1:{self.port}"',
+                f'server_name: "{name}"',
+                f'jetstream {{ store_dir: "{directory}/data", {store} }}' if jetstream else "",
+                login or f'authorization {{ token: "{self.token}" }}',
+                more,
+            ]
+        )
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._ready = threading.Event()
@@ -57,12 +75,7 @@ class Server:
         self.directory.mkdir(parents=True, exist_ok=True)
         config = self.directory / "nats.conf"
         config.touch(mode=0o600)
-        config.write_text(
-            f'listen: "127.0.0.1:{self.port}"\n'
-            f'server_name: "{self.name}"\n'
-            f'jetstream {{ store_dir: "{self.directory}/data" }}\n'
-            f'authorization {{ token: "{self.token}" }}\n{self.more}\n'
-        )
+        config.write_text(self._config)
         self._ready.clear()
         self._process = subprocess.Popen([program(), "-c", str(config)], stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)

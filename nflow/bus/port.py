@@ -7,14 +7,13 @@ last one. It hands *jobs* to one worker at a time under a lease. It carries plai
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: Seconds after which a job whose lease was not renewed is delivered again. Renewals come four times as often.
 LEASE = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A stored message. `at` is the server's clock, seconds since the epoch."""
 
     subject: str
@@ -139,6 +138,9 @@ class Bus(Protocol):
 
     async def enqueue(self, subject: str, payload: bytes) -> bool:
         """Store a job; False when one waits or runs under this subject already."""
+
+    def post_job(self, subject: str, payload: bytes) -> None:
+        """Store a job like `enqueue`, for whoever need not know when it is stored: no task, no waiting."""
 
     async def withdraw(self, subject: str) -> None:
         """Remove exactly this job, leased or not."""

@@ -7,18 +7,19 @@ from nflow.bus.port import Job, Record
 from nflow.core import dag_run
 from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, StopRun
 from nflow.core.commands import Record as RecordEvents
-from nflow.core.dag_run import DagRun
+from nflow.core.dag_run import DagRun, TaskState
+from nflow.core.dataset import Ref, TaskInput
 from nflow.core.events import DagFinished, Event, StopRequested, TaskCancelled, TaskReleased
 from nflow.core.ids import DagName, TaskId
 from nflow.core.jobs import DagJob, TaskJob
 from nflow.core.spec import TaskSpec
 from nflow.engine.driver import Driver
-from nflow.engine.engine import Engine
+from nflow.engine.engine import INLINE_SIZE_BYTES, Engine, inline_bytes
 from nflow.errors import Conflict
 from nflow.wire.messages import pack_events, pack_job
 
-#: Jobs of one dag run on their way to the server at once.
-DISPATCHES_IN_FLIGHT = 256
+#: Jobs of one dag run that are sent in one go.
+DISPATCHES_AT_ONCE = 256
 
 
 class DagDriver(Driver):
@@ -30,7 +31,6 @@ class DagDriver(Driver):
         super().__init__(engine, job, message.run, message.dag)
         self._message = message
         self._dag = message.dag
-        self._places = asyncio.Semaphore(DISPATCHES_IN_FLIGHT)
         self._after: dict[TaskId, int] = {}  # the last event of tasks that will be claimed a second time
         self._tasks: dict[TaskId, TaskSpec] = {}
         self._python = ""
@@ -54,6 +54,7 @@ class DagDriver(Driver):
 
     def _perform(self, commands: list[Command]) -> None:
         ready: list[Dispatch] = []
+        cancelled: list[Cancel] = []
         for command in commands:
             match command:
                 case Dispatch():
@@ -61,24 +62,40 @@ class DagDriver(Driver):
                 case RecordEvents(events=events):
                     self.record(events)
                 case Cancel():
-                    self.spawn(self._cancel(command))
+                    cancelled.append(command)
                 case StopRun():
                     self.spawn(self._stop_run(command))
                 case FinishDag():
                     self.spawn(self._finish(command))
-        if ready:
-            self.spawn(self._dispatch_all(ready) if len(ready) > 1 else self._dispatch(ready[0]))
+        if cancelled:
+            self.spawn(self._cancel_all(cancelled))
+        if len(ready) > DISPATCHES_AT_ONCE:
+            self.spawn(self._dispatch_all(ready))
+        else:
+            for each in ready:
+                self._dispatch(each)
 
     async def _dispatch_all(self, ready: Sequence[Dispatch]) -> None:
-        """A wide fan-out keeps a window of jobs on their way, and the loop free for what comes back meanwhile."""
-        async with asyncio.TaskGroup() as window:
-            for command in ready:
-                await self._places.acquire()
-                window.create_task(self._dispatch(command)).add_done_callback(lambda _: self._places.release())
+        """A wide fan-out goes in portions, so that the loop stays free for what comes back meanwhile."""
+        for start in range(0, len(ready), DISPATCHES_AT_ONCE):
+            for command in ready[start : start + DISPATCHES_AT_ONCE]:
+                self._dispatch(command)
+            await self.engine.bus.flush()
 
-    async def _dispatch(self, command: Dispatch) -> None:
+    def _dispatch(self, command: Dispatch) -> None:
+        if self._machine.state_of(command.task) is not TaskState.READY or self._machine.stopping is not None:
+            return  # its turn came late: it was claimed from an earlier dispatch, or the dag is stopping
+        given = dag_run.input_of(self._machine, command.task)
+        if inline_bytes(given.datasets) <= INLINE_SIZE_BYTES:
+            self._post(command, given, None)
+        else:
+            self.spawn(self._dispatch_large(command, given))
+
+    async def _dispatch_large(self, command: Dispatch, given: TaskInput) -> None:
+        self._post(command, *await self.engine.pack_up(self.run, given))
+
+    def _post(self, command: Dispatch, given: TaskInput | None, blob: Ref | None) -> None:
         task = self._tasks[command.task]
-        given, blob = await self.engine.pack_up(self.run, dag_run.input_of(self._machine, command.task))
         job = TaskJob(
             run=self.run,
             workflow=self._message.workflow,
@@ -94,7 +111,11 @@ class DagDriver(Driver):
             input=given,
             input_blob=blob,
         )
-        await self.engine.bus.enqueue(self._job_subject(task, command.attempt), pack_job(job))
+        self.engine.bus.post_job(self._job_subject(task, command.attempt), pack_job(job))
+
+    async def _cancel_all(self, cancelled: Sequence[Cancel]) -> None:
+        for start in range(0, len(cancelled), DISPATCHES_AT_ONCE):
+            await asyncio.gather(*map(self._cancel, cancelled[start : start + DISPATCHES_AT_ONCE]))
 
     async def _cancel(self, command: Cancel) -> None:
         """Settle a task that nobody has claimed. Should a worker claim it first, its outcome is waited for."""
@@ -112,6 +133,7 @@ class DagDriver(Driver):
         await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]))
 
     async def _finish(self, command: FinishDag) -> None:
+        self.ending = True
         await self.recorded()
         finished = DagFinished(
             dag=self._dag,

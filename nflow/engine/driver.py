@@ -30,6 +30,7 @@ class Driver(ABC):
         self.run = run
         self.dag = dag
         self.live = False  #: the log has been folded: commands are carried out
+        self.ending = False  #: only the last records are still to be written: not worth a successor
         self.follower: Follower
         self._owner: Guard | None = None
         self._own: OwnLog | None = None

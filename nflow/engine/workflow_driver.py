@@ -107,6 +107,7 @@ class WorkflowDriver(Driver):
 
     async def _close_run(self, finished: RunFinished, at: float) -> None:
         """The end is recorded: tell people, and let go of what only a failed run may need again."""
+        self.ending = True
         await self._note(finished.status.value, ended=at, reason=finished.reason)
         if finished.status is Status.SUCCEEDED:
             await self.engine.store.drop(self.run)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import time
 from collections.abc import Callable
 
@@ -61,6 +62,10 @@ class Capture:
         self._publish = publish
         self._subject: str | None = None
         self._attempt = 0
+        poll = select.poll()
+        for pipe in self._pipes:
+            poll.register(pipe.fd, select.POLLIN)
+        self._ready = poll.poll
 
     def listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take output as it comes."""
@@ -70,11 +75,12 @@ class Capture:
 
     def begin(self, subject: str, attempt: int) -> None:
         """From here on the lines belong to this attempt."""
-        self.drain()
         self._subject, self._attempt = subject, attempt
 
     def drain(self) -> None:
         """Send all that has been written so far."""
+        if not self._ready(0):  # one look at both pipes: most tasks print nothing
+            return
         for pipe in self._pipes:
             while (lines := pipe.read()) is not None:
                 self._send(lines)

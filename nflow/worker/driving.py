@@ -56,10 +56,11 @@ class Driving:
         for intake in self._intakes:
             intake.close()
         drives = dict(self._drives)
-        for drive in drives.values():
-            drive.cancel()
+        left = [driver for driver in drives if not driver.ending]
+        for driver in left:
+            drives[driver].cancel()
         await asyncio.gather(*drives.values(), return_exceptions=True)
-        for driver in drives:
+        for driver in left:
             await self._engine.holdings.hand_back(driver.job)
 
     def _begin(self, driver: Driver) -> None:

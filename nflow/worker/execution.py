@@ -49,7 +49,7 @@ class Execution:
         self._claim = await self._means.claimer.claim(self.job, self.task)
         if self._claim is None:
             return
-        slot = await self._acquire()
+        slot = await self._means.pool.acquire(PATIENCE)
         if slot is None:
             await self.release()
             return
@@ -86,17 +86,6 @@ class Execution:
         self._given_back = True
         if self._slot is not None:
             self._end_after(0.0, "its worker was stopped")
-
-    async def _acquire(self) -> Slot | None:
-        """A slot, soon; None when all are taken by tasks that turned out to be long."""
-        pool = self._means.pool
-        if pool.free:
-            return await pool.acquire()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await pool.acquire()
-        except TimeoutError:
-            return None
 
     async def _run_in(self, slot: Slot, claim: Claim) -> bytes | None:
         self._slot = slot

@@ -25,7 +25,7 @@ class Pool:
         self._free = size
         self._lent = 0
         self._idle: list[Slot] = []
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
         self._closed = False
         self.on_change: Callable[[], None] = lambda: None  #: called when there may be room for more, or for less
 
@@ -50,9 +50,10 @@ class Pool:
         for slot in started:
             self._put_away(slot)
 
-    async def acquire(self) -> Slot:
-        """A slot to run one task in, after those who came before."""
-        await self._permit(first=False)
+    async def acquire(self, patience: float) -> Slot | None:
+        """A slot to run one task in, after those who came before; None if there is none within `patience` seconds."""
+        if not await self._permit(first=False, patience=patience):
+            return None
         try:
             while self._idle:
                 slot = self._idle.pop()
@@ -98,24 +99,29 @@ class Pool:
             slot.kill()
         self._idle.clear()
 
-    async def _permit(self, *, first: bool) -> None:
+    async def _permit(self, *, first: bool, patience: float | None = None) -> bool:
         if self._free > 0 and (first or not self._waiting):
             self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            return True
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[bool] = loop.create_future()
         (self._waiting.appendleft if first else self._waiting.append)(turn)
+        clock = None if patience is None else loop.call_later(patience, _give_up, turn)
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.result():
                 self._give_permit()
             raise
+        finally:
+            if clock is not None:
+                clock.cancel()
 
     def _give_permit(self) -> None:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(True)
                 return
         self._free += 1
 
@@ -125,3 +131,8 @@ class Pool:
             slot.kill()
         else:
             self._idle.append(slot)
+
+
+def _give_up(turn: "asyncio.Future[bool]") -> None:
+    if not turn.done():
+        turn.set_result(False)

@@ -97,8 +97,8 @@ class DagWorld:
         """The log in another order, some of it twice; each task's own events, and the owner's, keep theirs."""
         channels: dict[str, deque[Event]] = {}
         for event in self.log:
-            by_owner = not isinstance(event, TaskEvent) or isinstance(event, TaskSkipped)
-            channels.setdefault("_" if by_owner else event.task, deque()).append(event)
+            by_worker = isinstance(event, TaskEvent) and not isinstance(event, TaskSkipped)
+            channels.setdefault(event.task if by_worker else "_", deque()).append(event)
         read: list[Event] = []
         while left := [channel for channel in channels.values() if channel]:
             read.append(self.random.choice(left).popleft())

@@ -2,7 +2,7 @@
 
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -13,9 +13,6 @@ from nflow.core.ids import DagId, DagName, TaskId
 from nflow.core.spec import DagSpec, Edge, TaskSpec
 from nflow.errors import DirectedAcyclicGraphInvalid
 from tests.core.build import failed, succeeded
-
-if TYPE_CHECKING:
-    from sys import TraceFunction
 
 
 def chain(size: int) -> DagSpec:
@@ -56,7 +53,7 @@ def lines_of(spec: DagSpec) -> int:
     """How many lines of Python a whole run takes."""
     count = 0
 
-    def trace(_frame: FrameType, kind: str, _arg: object) -> "TraceFunction":
+    def trace(_frame: FrameType, kind: str, _arg: object) -> Any:
         nonlocal count
         count += kind == "line"
         return trace

@@ -125,6 +125,10 @@ class NatsBus:
             return False
         return True
 
+    def post_job(self, subject: str, payload: bytes) -> None:
+        """See the port."""
+        self._publisher.post(subject, payload, lambda: self._spawn(self._enqueue(subject, payload)))
+
     async def withdraw(self, subject: str) -> None:
         """See the port."""
         await self.purge(subject)
@@ -233,6 +237,9 @@ class NatsBus:
     async def _ensure_consumer(self, queue: JobQueue) -> None:
         differences = await topology.ensure_consumer(self._jetstream.call, self.namespace, queue)
         self.differences += [line for line in differences if line not in self.differences]
+
+    async def _enqueue(self, subject: str, payload: bytes) -> None:
+        await self.enqueue(subject, payload)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

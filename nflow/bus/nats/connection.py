@@ -246,6 +246,7 @@ class Connection:
                     flusher_queue_size=0,  # without limits no publish ever suspends: see drive()
                     pending_size=_UNLIMITED,
                     connect_timeout=int(_CONNECT_TIMEOUT),
+                    skip_subject_validation=True,  # they come from wire/subjects, at a cost per message otherwise
                     **self._login,
                 )
         except (NatsError, OSError, ValueError) as error:

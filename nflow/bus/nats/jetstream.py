@@ -14,7 +14,7 @@ NO_RESPONDERS = "503"
 
 WRONG_LAST_SEQUENCE = 10071
 WRITE_IN_FLIGHT = 10164  # replicated streams: another write to this subject has not been agreed upon yet
-NO_MESSAGE = 10037
+NOTHING = frozenset({10037, 10059})  # no such record; no such stream, which is being made again after a restart
 NO_ROOM = frozenset({10023, 10028, 10047, 10077})  # 10077: the stream has reached its mark, or a write has failed
 
 _NOT_ENABLED = frozenset({10039, 10076})

@@ -4,8 +4,10 @@ The server checks one expected sequence for each message. After an ambiguous out
 the record is there: payloads of checked appends are unique, and ids of messages are remembered for two minutes only.
 """
 
+import asyncio
 import base64
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 from nats.aio.msg import Msg
@@ -13,8 +15,8 @@ from nats.aio.msg import Msg
 from nflow.bus.nats.backoff import Backoff
 from nflow.bus.nats.connection import Connection
 from nflow.bus.nats.jetstream import (
-    NO_MESSAGE,
     NO_ROOM,
+    NOTHING,
     WRITE_IN_FLIGHT,
     WRONG_LAST_SEQUENCE,
     JetStream,
@@ -28,6 +30,7 @@ from nflow.errors import BusError, Conflict, Fenced, StorageFull, SubjectTooLong
 
 HEADROOM_BYTES = 4096  #: of a message's limit, left for headers: payload and headers count together
 
+_FIRST = {"Nats-Expected-Last-Subject-Sequence": "0"}
 _SEQUENCE = re.compile(rb'"seq":\s*(\d+)')
 
 
@@ -65,6 +68,22 @@ class Publisher:
             answer = None
         return await _Settling(self, subject, payload, headers, expect, guard).settle(answer)
 
+    def post(self, subject: str, payload: bytes, on_trouble: Callable[[], object]) -> None:
+        """Store a record that must be the first on its subject; `on_trouble` unless it, or another, is stored at once."""
+        self.admit(subject, payload)
+        if not self._connection.up.is_set():
+            on_trouble()
+            return
+
+        def check(reply: "asyncio.Future[Msg | None]") -> None:
+            if reply.cancelled():
+                return
+            answer = None if reply.exception() else reply.result()
+            if answer is None or (not _stored(answer) and not _is_second(answer)):
+                on_trouble()
+
+        self._requests.one(subject, payload, _FIRST).add_done_callback(check)
+
     def admit(self, subject: str, payload: bytes) -> None:
         """Refuse here what would make the server close the connection.
 
@@ -86,7 +105,7 @@ class Publisher:
             case {"message": {"subject": str(where), "seq": int(seq), "time": str(at), **rest}}:
                 payload = base64.b64decode(str(rest.get("data", "")))
                 return Record(subject=where, seq=seq, at=datetime.fromisoformat(at).timestamp(), payload=payload)
-            case _ if error_code(answer) == NO_MESSAGE:
+            case _ if error_code(answer) in NOTHING:
                 return None
             case _:
                 raise BusError(f"{subject} cannot be read: {answer.get('error')}")
@@ -175,6 +194,10 @@ def _headers(expect: int | None, guard: Guard | None, ttl: float | None) -> dict
 
 def _duration(seconds: float) -> str:
     return f"{max(1000, round(seconds * 1000))}ms"
+
+
+def _is_second(answer: Msg) -> bool:
+    return status_of(answer) is None and error_of(answer)[0] == WRONG_LAST_SEQUENCE
 
 
 def _stored(answer: Msg) -> int:
