@@ -8,11 +8,11 @@ from pathlib import Path
 
 from nflow import __version__
 from nflow.bus.port import Record
-from nflow.core.dataset import Ref
+from nflow.core.dataset import INLINE_SIZE_BYTES, Ref
 from nflow.core.events import Event, RunFinished, StopRequested
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import WorkflowJob
-from nflow.engine.engine import INLINE_SIZE_BYTES, Engine
+from nflow.engine.engine import Engine
 from nflow.engine.log import Follower
 from nflow.engine.runs import RunEntry
 from nflow.models.plan import plan_workflow

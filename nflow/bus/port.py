@@ -88,7 +88,10 @@ class Bus(Protocol):
     """What every bus can do. Coroutines wait through an outage of the server instead of failing, unless they say."""
 
     namespace: str
-    max_payload_bytes: int
+
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest payload of one message."""
 
     # --- records ---
 

@@ -1,6 +1,7 @@
-"""What a person sees of one run while it moves. Pure: events in, counts and failures out."""
+"""What a person sees of one run while it moves. Pure: events in; what is in flight, counts and failures out."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nflow.bus.port import Record
@@ -14,54 +15,121 @@ from nflow.core.events import (
     StopRequested,
     TaskAborted,
     TaskCancelled,
+    TaskEvent,
     TaskFailed,
     TaskReleased,
     TaskSkipped,
     TaskStarted,
     TaskSucceeded,
 )
-from nflow.core.ids import DagId
-from nflow.wire.subjects import event_place, name_of
+from nflow.core.ids import DagId, TaskId
+from nflow.wire.subjects import event_place, name_of, token
+
+#: Failures that are kept with their tracebacks; of a fan-out that fails 10 000 times the rest is but counted.
+MOST_FAILURES = 5
+
+#: Dag runs in flight that a frame names.
+MOST_DAGS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A task that failed, and why."""
 
-    dag: str
-    task: str
+    dag: DagId
+    task: TaskId
     host: str
     error: RemoteError
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagFrame:
+    """A dag run in flight, at one moment."""
+
+    dag: DagId
+    done: int
+    total: int
+    running: tuple[TaskId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The run at one moment, as it is drawn; another thread may have it while the view goes on."""
+
+    done: int
+    total: int  #: tasks of all dag runs that were started so far
+    running: int
+    dags: tuple[DagFrame, ...]  #: the oldest of those in flight
+    more_dags: int  #: in flight beside those
+    stopping: str | None = None  #: why, once somebody has asked for it
+
+
 @dataclass(slots=True)
+class _Dag:
+    """A dag run in flight."""
+
+    total: int
+    running: dict[TaskId, None] = field(default_factory=dict)  # a dict, for it keeps the order of their starts
+    settled: set[TaskId] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def settle(self, task: TaskId, state: str) -> None:
+        self.running.pop(task, None)
+        if task not in self.settled:
+            self.settled.add(task)
+            self.counts[state] += 1
+
+
 class RunView:
-    """The fold of all logs of a run, for people."""
+    """The fold of all logs of a run, for people. What it keeps of an ended dag run is its counts."""
 
-    sizes: dict[str, int]  #: tasks of each dag by its name
-    started: float | None = None
-    finished: RunFinished | None = None
-    ended: float | None = None
-    stopping: str | None = None
-    dags: dict[DagId, bool] = field(default_factory=dict)  #: dag runs; True once finished
-    running: set[tuple[str, str]] = field(default_factory=set)  #: (dag, task) of tasks in flight
-    settled: dict[tuple[str, str], str] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        """Begin with nothing seen.
 
-    @property
-    def total(self) -> int:
-        """Tasks of all dag runs that have been started so far."""
-        return sum(self.sizes.get(dag.rpartition(":")[0], 0) for dag in self.dags)
+        Args:
+            sizes: How many tasks each dag has, by its name.
+        """
+        self.started: float | None = None  #: seconds since the epoch, by the server's clock; so is `ended`
+        self.ended: float | None = None
+        self.finished: RunFinished | None = None
+        self.stopping: str | None = None
+        self.failures: list[Failure] = []  #: the first ones
+        self._sizes = sizes
+        self._flying: dict[DagId, _Dag] = {}
+        self._over: set[DagId] = set()
+        self._names: dict[str, DagId] = {}  # the dags that subjects name by a digest
+        self._counts: Counter[str] = Counter()  # of dag runs that are over
 
     @property
     def counts(self) -> Counter[str]:
-        """Settled tasks by state."""
-        return Counter(self.settled.values())
+        """How many tasks have ended, by how they did."""
+        return sum((dag.counts for dag in self._flying.values()), self._counts)
 
     @property
-    def dags_running(self) -> int:
-        """Dag runs that have not finished."""
-        return sum(not finished for finished in self.dags.values())
+    def dags(self) -> tuple[DagId, ...]:
+        """The dag runs in flight, the oldest first."""
+        return tuple(self._flying)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took."""
+        return (self.ended or 0.0) - (self.started or self.ended or 0.0)
+
+    def frame(self) -> Frame:
+        """The run as it is now."""
+        flying = list(self._flying.items())
+        over = self._counts.total()
+        return Frame(
+            done=over + sum(len(dag.settled) for _, dag in flying),
+            total=over + sum(dag.total for _, dag in flying),
+            running=sum(len(dag.running) for _, dag in flying),
+            dags=tuple(
+                DagFrame(dag=name, done=len(dag.settled), total=dag.total, running=tuple(dag.running))
+                for name, dag in flying[:MOST_DAGS]
+            ),
+            more_dags=max(0, len(flying) - MOST_DAGS),
+            stopping=self.stopping,
+        )
 
     def take(self, event: Event, record: Record) -> None:
         """Take an event into the view."""
@@ -69,36 +137,49 @@ class RunView:
             case RunStarted():
                 self.started = record.at
             case DagStarted(dag=dag):
-                self.dags.setdefault(dag, False)
-            case DagFinished(dag=dag):
-                self.dags[dag] = True
+                self._names[token(dag)] = dag
+                self._dag(dag)
+            case DagFinished(dag=dag) if dag not in self._over:
+                self._flying.pop(dag, None)
+                self._over.add(dag)
+                ends = {state: getattr(event, state) for state in ("succeeded", "failed", "skipped", "cancelled")}
+                self._counts.update({state: count for state, count in ends.items() if count})
             case StopRequested(reason=reason, dag=None):
                 self.stopping = self.stopping or reason
             case RunFinished():
                 self.finished, self.ended = event, record.at
-            case _:
-                self._take_of_task(event, record)
+            case TaskEvent():
+                self._take_of_task(event, self._dag_of(record))
 
-    def _take_of_task(self, event: Event, record: Record) -> None:
-        place = str(name_of(event_place(record.subject).dag))
+    def _take_of_task(self, event: TaskEvent, name: DagId) -> None:
+        if isinstance(event, TaskFailed) and len(self.failures) < MOST_FAILURES:
+            host = event.provenance.host
+            self.failures.append(Failure(dag=name, task=event.task, host=host, error=event.error))
+        dag = self._dag(name)
+        if dag is None:  # its end was counted already; this came late
+            return
         match event:
-            case TaskStarted(task=task):
-                if (place, task) not in self.settled:
-                    self.running.add((place, task))
+            case TaskStarted(task=task) if task not in dag.settled:
+                dag.running[task] = None
             case TaskReleased(task=task):
-                self.running.discard((place, task))
+                dag.running.pop(task, None)
             case TaskSucceeded(task=task):
-                self._settle(place, task, "succeeded")
-            case TaskSkipped(task=task):
-                self._settle(place, task, "skipped")
-            case TaskCancelled(task=task) | TaskAborted(task=task):
-                self._settle(place, task, "cancelled")
+                dag.settle(task, "succeeded")
             case TaskFailed(task=task):
-                self._settle(place, task, "failed")
-                self.failures.append(Failure(place, task, event.provenance.host, event.error))
-            case _:
-                pass
+                dag.settle(task, "failed")
+            case TaskSkipped(task=task):
+                dag.settle(task, "skipped")
+            case TaskCancelled(task=task) | TaskAborted(task=task):
+                dag.settle(task, "cancelled")
 
-    def _settle(self, dag: str, task: str, state: str) -> None:
-        self.running.discard((dag, task))
-        self.settled[dag, task] = state
+    def _dag(self, name: DagId) -> _Dag | None:
+        """The dag run of that name, new or known; None once it is over."""
+        if name in self._over:
+            return None
+        if name not in self._flying:
+            self._flying[name] = _Dag(total=self._sizes.get(name.rpartition(":")[0], 0))
+        return self._flying[name]
+
+    def _dag_of(self, record: Record) -> DagId:
+        place = event_place(record.subject).dag
+        return self._names.get(place) or DagId(name_of(place) or place)

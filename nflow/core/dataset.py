@@ -10,6 +10,9 @@ from typing import TypeAlias
 INLINE = "inline"
 BLOB = "blob"
 
+#: User bytes that one event or job may carry; what is beyond goes into blobs.
+INLINE_SIZE_BYTES = 4096
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ref:

@@ -14,7 +14,7 @@ from nflow.core.ids import DagName, TaskId
 from nflow.core.jobs import DagJob, TaskJob
 from nflow.core.spec import TaskSpec
 from nflow.engine.driver import Driver
-from nflow.engine.engine import INLINE_SIZE_BYTES, Engine, inline_bytes
+from nflow.engine.engine import Engine, is_light
 from nflow.errors import Conflict
 from nflow.wire.messages import pack_events, pack_job
 
@@ -86,7 +86,7 @@ class DagDriver(Driver):
         if self._machine.state_of(command.task) is not TaskState.READY or self._machine.stopping is not None:
             return  # its turn came late: it was claimed from an earlier dispatch, or the dag is stopping
         given = dag_run.input_of(self._machine, command.task)
-        if inline_bytes(given.datasets) <= INLINE_SIZE_BYTES:
+        if is_light(given):
             self._post(command, given, None)
         else:
             self.spawn(self._dispatch_large(command, given))

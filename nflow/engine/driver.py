@@ -111,6 +111,12 @@ class Driver(ABC):
         await self._ended
 
     def _on_record(self, record: Record) -> None:
+        try:
+            self._take(record)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this driver and not the bus that brought the record
+            self._fail(error)
+
+    def _take(self, record: Record) -> None:
         for event in unpack_events(record.payload):
             if isinstance(event, OwnerChanged):
                 self._note_owner(record)

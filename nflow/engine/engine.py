@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from nflow.bus.port import Bus
-from nflow.core.dataset import INLINE, Dataset, Ref, TaskInput
+from nflow.core.dataset import INLINE, INLINE_SIZE_BYTES, Ref, TaskInput
 from nflow.core.ids import RunId, WorkerId
 from nflow.core.spec import WorkflowSpec
 from nflow.engine.blobs import Blobs
@@ -14,9 +14,6 @@ from nflow.engine.specs import Cache, spec_cache
 from nflow.store.port import Store
 from nflow.wire.messages import pack_input, unpack_input
 from nflow.wire.subjects import Subjects
-
-#: User bytes that an event or a job may carry; more goes into a blob.
-INLINE_SIZE_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -43,7 +40,7 @@ class Engine:
 
     async def pack_up(self, run: RunId, task_input: TaskInput | None) -> tuple[TaskInput | None, Ref | None]:
         """`task_input` as a message may carry it: itself, or a reference where it is large."""
-        if task_input is None or inline_bytes(task_input.datasets) <= INLINE_SIZE_BYTES:
+        if task_input is None or is_light(task_input):
             return task_input, None
         return None, await self.blobs.put(run, pack_input(task_input), "input")
 
@@ -57,9 +54,14 @@ class Engine:
         self.holdings.close()
 
 
-def inline_bytes(datasets: tuple[Dataset, ...]) -> int:
-    """How much user data travels inside a message that carries these."""
-    return sum(_weight(key, ref) for dataset in datasets for key, ref in dataset.values.items())
+def is_light(given: TaskInput) -> bool:
+    """Whether a message may carry this itself. Names count too: a join of 100 000 tasks has as many aliases."""
+    room = INLINE_SIZE_BYTES - sum(map(len, given.aliases)) - len(given.datasets)
+    for dataset in given.datasets:
+        room -= sum(map(len, dataset.history)) + sum(map(_weight, dataset.values, dataset.values.values()))
+        if room < 0:
+            return False
+    return room >= 0
 
 
 def _weight(key: str, ref: Ref) -> int:

@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 #: Events of one guarded append, so that the record of a wide dag's end stays below any server's message size.
 EVENTS_PER_RECORD = 2000
 
-#: An active log is compared with the server's count only when it was quiet, but at least every so many checks.
-CHECKS_WITHOUT_QUIET = 4
+#: Records that are stored between the two looks of a comparison spoil it, so it is tried so many times.
+LOOKS = 8
 
 
 class Follower:
@@ -32,10 +32,8 @@ class Follower:
         self._verified = 0  # everything up to here has been delivered
         self._ahead: set[int] = set()  # delivered, and newer than that
         self._unread: list[Record] | None = []  # pushes that came while the past was being read
-        self._reached = 0
         self._arrived = asyncio.Event()
         self._reading = asyncio.Lock()
-        self._checks = 0
         self._repair: asyncio.Task[None] | None = None
         self._watch = bus.watch(subject, self._on_push)
         self._reconnects = bus.on_reconnect(self._read_soon)
@@ -48,28 +46,35 @@ class Follower:
             self._on_push(record)
 
     async def reach(self, seq: int) -> None:
-        """Return when everything up to `seq` has been delivered: a replica may know less than the server that stored it."""
+        """Return when everything up to `seq` has been delivered: a replica may know less than its leader."""
         while self._verified < seq and seq not in self._ahead:
             self._arrived.clear()
             if not await self._read_all():
                 await self._arrived.wait()
 
     async def check(self) -> int:
-        """Compare with the server; deliver what no push brought and say how many records that were."""
-        seen = set(self._ahead)
-        page = await self._bus.read(self._subject, after=self._verified, limit=1)
-        stored = len(page.records) + page.pending
-        if stored == len(seen):
-            self._advance(seen)
-            return 0
-        self._checks += 1
-        if len(self._ahead) > len(seen) and self._checks < CHECKS_WITHOUT_QUIET:
-            return 0
-        self._checks = 0
+        """Compare with the server; deliver what no push brought and say how many records that were.
+
+        The server counts: as many records as were delivered must lie between the last verified one and the newest
+        delivered one. What is newer than that is on its way, unless nothing arrives any more.
+        """
+        for _ in range(LOOKS):
+            seen = set(self._ahead)
+            newer, stored = await asyncio.gather(
+                self._count(max(seen, default=self._verified)), self._count(self._verified)
+            )
+            if stored - newer == len(seen):
+                self._advance(seen)
+                if newer and len(self._ahead) == 0:
+                    break
+                return 0
         return await self._read_all()
 
     async def complete(self) -> bool:
-        """Whether nothing new was found by a look at the server: asked before what cannot be taken back."""
+        """Whether a look at the server finds nothing new: asked before what cannot be taken back."""
+        delivered = len(self._ahead)
+        if await self._count(self._verified) == delivered:
+            return True
         return await self._read_all() == 0
 
     def close(self) -> None:
@@ -78,6 +83,10 @@ class Follower:
         self._reconnects.close()
         if self._repair is not None:
             self._repair.cancel()
+
+    async def _count(self, after: int) -> int:
+        page = await self._bus.read(self._subject, after=after, limit=1)
+        return len(page.records) + page.pending
 
     def _on_push(self, record: Record) -> None:
         if self._unread is not None:
@@ -109,7 +118,7 @@ class Follower:
 
     def _advance(self, seen: set[int]) -> None:
         if seen:
-            self._verified = max(self._verified, max(seen))
+            self._verified = max(self._verified, *seen)
             self._ahead = {seq for seq in self._ahead if seq > self._verified}
 
     def _read_soon(self) -> None:

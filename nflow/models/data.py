@@ -95,10 +95,8 @@ class MultiTaskData:
         Raises:
             DataInvalidIndex: there is no dataset.
         """
-        merged = TaskData()
         default = self.default_dataset
-        for dataset in [*(other for other in self._datasets if other is not default), default]:
-            merged.merge(dataset)
+        merged = TaskData.merged([*(other for other in self._datasets if other is not default), default])
         if not in_place:
             return MultiTaskData(dataset=merged, aliases=self._aliases)
         self._datasets = [merged]

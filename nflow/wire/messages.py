@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, TypeVar, cast
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 
 from nflow.core import events, jobs
 from nflow.core.dataset import Dataset, Ref, TaskInput

@@ -45,7 +45,7 @@ def load(data: bytes | memoryview, what: str, buffers: Iterable[memoryview] = ()
 
 
 def _dump(value: object, take_buffer: TakeBuffer | None = None) -> bytes:
-    import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415  15 ms that who only passes values on can save
+    import cloudpickle  # noqa: PLC0415  15 ms that who only passes values on can save
 
     data: bytes = cloudpickle.dumps(value, protocol=PROTOCOL, buffer_callback=take_buffer)
     return data

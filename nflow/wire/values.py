@@ -11,7 +11,7 @@ from pickle import PickleBuffer
 from types import NoneType
 from typing import Any, Final
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 
 from nflow.core.dataset import INLINE, Ref
 from nflow.errors import BrokenMessage, NotShippable, SchemaTooNew

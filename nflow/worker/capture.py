@@ -11,7 +11,13 @@ from nflow.wire.lines import Line, pack_lines
 #: A longer line is cut into several, so that a progress bar without an end does not grow for ever.
 LONGEST_LINE_BYTES = 16 * 1024
 
-_CHUNK_BYTES = 64 * 1024
+#: A logged text is cut after so many characters: it travels in one message.
+LONGEST_LOG = 64 * 1024
+
+#: Lines of one message, so that thousands of short ones do not make one that is too large.
+LINES_AT_ONCE = 1000
+
+_CHUNK_BYTES = 64 * 1024  # as much as a pipe holds
 
 
 class Pipe:
@@ -24,8 +30,11 @@ class Pipe:
         os.set_blocking(fd, False)
 
     def read(self) -> list[Line] | None:
-        """The lines that the next piece of output completes; None if there is no output now."""
-        data = self._next_bytes()
+        """The lines that the next piece of output completes; None once the other end is closed."""
+        try:
+            data = os.read(self.fd, _CHUNK_BYTES)
+        except BlockingIOError:
+            return []
         return self._cut(data) if data else None
 
     def flush(self) -> list[Line]:
@@ -37,18 +46,12 @@ class Pipe:
         """Close the pipe."""
         os.close(self.fd)
 
-    def _next_bytes(self) -> bytes:
-        try:
-            return os.read(self.fd, _CHUNK_BYTES)
-        except BlockingIOError:
-            return b""
-
     def _cut(self, data: bytes) -> list[Line]:
         *whole, self._partial = (self._partial + data).split(b"\n")
-        while len(self._partial) > LONGEST_LINE_BYTES:
-            whole.append(self._partial[:LONGEST_LINE_BYTES])
-            self._partial = self._partial[LONGEST_LINE_BYTES:]
-        return [self._line(line) for line in whole]
+        if len(self._partial) > LONGEST_LINE_BYTES:
+            *cut, self._partial = _pieces(self._partial)
+            whole += cut
+        return [self._line(piece) for line in whole for piece in _pieces(line)]
 
     def _line(self, text: bytes) -> Line:
         return Line(at=time.time(), stream=self._stream, text=text.decode("utf-8", "replace").rstrip("\r"))
@@ -58,7 +61,7 @@ class Capture:
     """Sends the lines of whatever task the slot is running to where people look for them."""
 
     def __init__(self, out: Pipe, err: Pipe, publish: Callable[[str, bytes], None]) -> None:
-        self._pipes = (out, err)
+        self._pipes: tuple[Pipe, ...] = (out, err)
         self._publish = publish
         self._subject: str | None = None
         self._attempt = 0
@@ -78,12 +81,15 @@ class Capture:
         self._subject, self._attempt = subject, attempt
 
     def drain(self) -> None:
-        """Send all that has been written so far."""
+        """Send all that has been written so far.
+
+        One piece of each pipe is all that it held: what a process that the task has left behind goes on to write,
+        perhaps without end, is not waited for.
+        """
         if not self._ready(0):  # one look at both pipes: most tasks print nothing
             return
         for pipe in self._pipes:
-            while (lines := pipe.read()) is not None:
-                self._send(lines)
+            self._send(pipe.read() or [])
 
     def end(self) -> None:
         """The attempt is over: send all that it wrote, also a last line without its end."""
@@ -94,6 +100,8 @@ class Capture:
     def log(self, level: str, logger: str, text: str) -> None:
         """Send a record of Python's logging, after what was printed before it."""
         self.drain()
+        if len(text) > LONGEST_LOG:
+            text = f"{text[:LONGEST_LOG]}… (cut: it has {len(text)} characters)"
         self._send([Line(at=time.time(), stream="log", text=text, level=level, logger=logger)])
 
     def close(self) -> None:
@@ -101,15 +109,25 @@ class Capture:
         for pipe in self._pipes:
             self._loop.remove_reader(pipe.fd)
             pipe.close()
+        self._pipes = ()  # their numbers may belong to other files by the time somebody drains
 
     def _on_readable(self, pipe: Pipe) -> None:
         # one piece at a time, so that a task that prints without end does not hold up the worker
         lines = pipe.read()
         if lines is None:
-            self._loop.remove_reader(pipe.fd)  # readable and empty: the other end is closed
+            self._loop.remove_reader(pipe.fd)
         else:
             self._send(lines)
 
     def _send(self, lines: list[Line]) -> None:
-        if lines and self._subject is not None:
-            self._publish(self._subject, pack_lines(lines, attempt=self._attempt))
+        if self._subject is None:
+            return
+        for start in range(0, len(lines), LINES_AT_ONCE):
+            self._publish(self._subject, pack_lines(lines[start : start + LINES_AT_ONCE], attempt=self._attempt))
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """A line as it is, but for one that is too long."""
+    if len(line) <= LONGEST_LINE_BYTES:
+        return [line]
+    return [line[start : start + LONGEST_LINE_BYTES] for start in range(0, len(line), LONGEST_LINE_BYTES)]

@@ -27,8 +27,8 @@ from nflow.models.execution import Aborted, Ending, Failed, Succeeded, run_task
 from nflow.models.task import BaseTask
 from nflow.wire.code import unpack_code
 from nflow.wire.messages import pack_events, unpack_input, unpack_job
-from nflow.worker.exchange import Packer, opened
-from nflow.worker.pipe import Pipe, WorkerGone
+from nflow.worker.exchange import BlobAccess, Packer, opened
+from nflow.worker.pipe import Calls, Pipe, WorkerGone
 from nflow.worker.sight import PipeBlobs, TaskSignal, TaskStore
 
 _F_SETSIG = 10  # Linux; the fcntl module has no name for it
@@ -36,13 +36,18 @@ _F_SETSIG = 10  # Linux; the fcntl module has no name for it
 #: A traceback is cut to this many characters, from its beginning: what was raised stands at its end.
 _LONGEST_TRACEBACK = 16_000
 
+#: The message of an error, and the reason of an ending, are cut after so many: they travel in one record.
+_LONGEST_MESSAGE = 4_000
+
 #: Memory beyond what earlier tasks of this process have used, after which its peak is counted anew.
 _PEAK_STEP_BYTES = 16 * 1024 * 1024
 
 
 def main() -> None:
     """Serve the worker until it closes the pipe."""
-    sock_fd, stop_fd, life_fd = map(int, sys.argv[1:4])
+    sock_fd, stop_fd, life_fd = ours = [int(number) for number in sys.argv[1:4]]
+    for fd in ours:
+        os.set_inheritable(fd, False)  # a program that a task starts must not hold the pipe to the worker open
     _die_with_worker(life_fd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
@@ -61,7 +66,6 @@ class _ChildSlot:
     def __init__(self, pipe: Pipe, stop: mmap.mmap) -> None:
         self._pipe = pipe
         self._stop = stop
-        self._blobs = PipeBlobs(pipe)
         self._code: dict[str, bytes] = {}
         self._home = Path.cwd()
         self._memory = _Memory()
@@ -77,32 +81,37 @@ class _ChildSlot:
         start = time.time()
         self._memory.begin()
         self._go_to(job)
-        ending = self._run(job, input_bytes, host)
+        calls = Calls(self._pipe)
+        ending = self._run(job, input_bytes, host, calls)
+        provenance = self._provenance(worker, host, start)
         try:
-            event = self._outcome(job, ending, execution, self._provenance(worker, host, start))
-        except (NflowError, MemoryError, RecursionError) as error:
-            event = self._outcome(job, Failed(exception=error), execution, self._provenance(worker, host, start))
+            event = self._outcome(job, ending, execution, provenance, PipeBlobs(calls))
+        except Exception as error:  # noqa: BLE001 - values are packed by code of their own, which is the user's
+            event = self._outcome(job, Failed(exception=error), execution, provenance, PipeBlobs(calls))
+        calls.close()
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # a task may have closed or replaced it
                 stream.flush()
         return pack_events([event])
 
-    def _run(self, job: TaskJob, input_bytes: bytes | None, host: str) -> Ending:
+    def _run(self, job: TaskJob, input_bytes: bytes | None, host: str, calls: Calls) -> Ending:
         try:
             task = self._task(job)
             given = job.input if input_bytes is None else unpack_input(input_bytes)
-            data = opened(given, self._blobs)
+            data = opened(given, PipeBlobs(calls))
         except Exception as error:  # noqa: BLE001 - user code is imported here, and may raise whatever it likes
             return Failed(exception=error)
         context = TaskContext(job.name, job.dag, job.workflow, job.run, host)
-        return run_task(task, data, TaskStore(self._pipe), TaskSignal(self._pipe, self._stop, job), context)
+        return run_task(task, data, TaskStore(calls), TaskSignal(calls, self._stop, job), context)
 
     def _task(self, job: TaskJob) -> BaseTask:
         kind, state = unpack_code(self._code[job.code], what=f"Task '{job.name}'")  # type: ignore[misc]
         task: BaseTask = kind.restored(state, name=job.name, queue=job.queue)
         return task
 
-    def _outcome(self, job: TaskJob, ending: Ending, execution: int, provenance: Provenance) -> TaskEvent:
+    def _outcome(
+        self, job: TaskJob, ending: Ending, execution: int, provenance: Provenance, blobs: BlobAccess
+    ) -> TaskEvent:
         match ending:
             case Succeeded():
                 return TaskSucceeded(
@@ -110,16 +119,16 @@ class _ChildSlot:
                     attempt=job.attempt,
                     execution=execution,
                     provenance=provenance,
-                    output=Packer(self._blobs).dataset(ending.data),
+                    output=Packer(blobs).dataset(ending.data),
                     limit=ending.limit,
-                    stopped=ending.stopped,
+                    stopped=None if ending.stopped is None else _cut(ending.stopped),
                 )
             case Aborted():
                 return TaskAborted(
                     task=job.task,
                     attempt=job.attempt,
                     execution=execution,
-                    reason=ending.reason,
+                    reason=_cut(ending.reason),
                     provenance=provenance,
                 )
             case Failed():
@@ -182,12 +191,20 @@ def remote_error(error: BaseException) -> RemoteError:
     while frames is not None and f"{os.sep}nflow{os.sep}" in frames.tb_frame.f_code.co_filename and frames.tb_next:
         frames = frames.tb_next
     text = "".join(traceback.format_exception(type(error), error, frames))
+    try:
+        message = str(error)
+    except Exception as worse:  # noqa: BLE001 - it is the user's class
+        message = f"(its message cannot be told: {type(worse).__name__})"
     return RemoteError(
         type=type(error).__name__,
-        message=str(error),
+        message=_cut(message),
         traceback=text[-_LONGEST_TRACEBACK:],
         mro=tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__[:-1]),
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
 
 
 class _PipeHandler(logging.Handler):
@@ -199,8 +216,12 @@ class _PipeHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record."""
+        text = self.format(record)
+        if not self._pipe.is_ours:
+            sys.stderr.write(f"{record.levelname} {record.name}: {text}\n")
+            return
         try:
-            self._pipe.send("log", record.levelname, record.name, self.format(record))
+            self._pipe.send("log", record.levelname, record.name, text)
         except OSError:
             self.handleError(record)
 

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nflow.core.dataset import BLOB, INLINE, Dataset, Ref, TaskInput, Tree
+from nflow.core.dataset import BLOB, INLINE, INLINE_SIZE_BYTES, Dataset, Ref, TaskInput, Tree
 from nflow.models.data import Cell, MultiTaskData, TaskData
 from nflow.wire.digest import digest
 from nflow.wire.values import decode, encode
-
-#: User bytes that one message carries; what is beyond goes into blobs.
-INLINE_SIZE_BYTES = 4096
 
 #: Names of tasks that travel with data, the latest ones: a chain of 100 000 tasks must not carry them all at each step.
 LONGEST_HISTORY = 100

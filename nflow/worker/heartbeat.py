@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ BUCKET = "workers"
 #: Seconds between two beats, and after which a worker that sends none is no longer listed.
 BEAT = 2.0
 FORGOTTEN = 10.0
+
+#: Seconds that a worker takes for not being listed any more.
+FAREWELL = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,9 @@ class Heartbeat:
         """Be listed no more."""
         if self._clock is not None:
             self._clock.cancel()
-            await self._engine.bus.purge(self._subject)
+            with suppress(TimeoutError):  # without a server there is nobody to tell, and nothing to wait for
+                async with asyncio.timeout(FAREWELL):
+                    await self._engine.bus.purge(self._subject)
 
     @property
     def _subject(self) -> str:

@@ -11,7 +11,7 @@ from nflow.models.section import DataStoreDocumentSection
 from nflow.wire.messages import pack_input
 from nflow.wire.tree import pack_ref, pack_tree, unpack_ref, unpack_tree
 from nflow.worker.exchange import Packer, grown
-from nflow.worker.pipe import Pipe
+from nflow.worker.pipe import Calls
 
 _DATA = DataStoreDocumentSection.Data
 
@@ -19,54 +19,54 @@ _DATA = DataStoreDocumentSection.Data
 class PipeBlobs:
     """Large values, by way of the worker."""
 
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     def get_blob(self, ref: Ref) -> bytes:
         """The bytes of a large value."""
-        data: bytes = self._pipe.call("get_blob", pack_ref(ref))
+        data: bytes = self._calls.call("get_blob", pack_ref(ref))
         return data
 
     def put_blob(self, data: bytes, type: str) -> Ref:  # noqa: A002 - the field's name
         """Store a large value for as long as the run keeps its data."""
-        return unpack_ref(self._pipe.call("put_blob", data, type))
+        return unpack_ref(self._calls.call("put_blob", data, type))
 
 
 class TaskStore:
     """The data that all tasks of a run share."""
 
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-        self._blobs = PipeBlobs(pipe)
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._blobs = PipeBlobs(calls)
 
     def get(self, key: str, default: object = None, *, section: str = _DATA) -> object:
         """The value at a dotted `key`, or `default` where there is none."""
-        tree = self._pipe.call("store_get", str(section), key)
+        tree = self._calls.call("store_get", str(section), key)
         return default if tree is None else grown(unpack_tree(tree), self._blobs)
 
     def set(self, key: str, value: object, *, section: str = _DATA) -> bool:
         """Put `value` at a dotted `key`, making the path to it."""
-        self._pipe.call("store_set", str(section), key, pack_tree(Packer(self._blobs).tree(value)))
+        self._calls.call("store_set", str(section), key, pack_tree(Packer(self._blobs).tree(value)))
         return True
 
     def push(self, key: str, value: object, *, section: str = _DATA) -> bool:
         """Append `value` as one element to the list at `key`, which is made if need be."""
-        self._pipe.call("store_extend", str(section), key, pack_tree([Packer(self._blobs).value(value)]))
+        self._calls.call("store_extend", str(section), key, pack_tree([Packer(self._blobs).value(value)]))
         return True
 
     def extend(self, key: str, values: Sequence[object], *, section: str = _DATA) -> bool:
         """Append each element of a list to the list at `key`; anything but a list changes nothing and gives False."""
         if not isinstance(values, list):
             return False
-        self._pipe.call("store_extend", str(section), key, pack_tree(Packer(self._blobs).tree(values)))
+        self._calls.call("store_extend", str(section), key, pack_tree(Packer(self._blobs).tree(values)))
         return True
 
 
 class TaskSignal:
     """A task's way to change its own run."""
 
-    def __init__(self, pipe: Pipe, stop: mmap.mmap, job: TaskJob) -> None:
-        self._pipe = pipe
+    def __init__(self, calls: Calls, stop: mmap.mmap, job: TaskJob) -> None:
+        self._calls = calls
         self._stop = stop
         self._job = job
         self._started = 0
@@ -86,22 +86,22 @@ class TaskSignal:
         self._started += 1
         name = dag if isinstance(dag, str) else dag.name
         key = f"{self._job.dag}/{self._job.task}/{self._started}"
-        packed = None if data is None else pack_input(Packer(PipeBlobs(self._pipe)).input(data))
-        running: str | None = self._pipe.call("start_dag", name, key, packed)
+        packed = None if data is None else pack_input(Packer(PipeBlobs(self._calls)).input(data))
+        running: str | None = self._calls.call("start_dag", name, key, packed)
         return running
 
     def join_dags(self, names: Sequence[str] | None = None) -> bool:
         """Return when none of these dag runs is running; without names, when none but the caller's own is."""
         wanted = [names] if isinstance(names, str) else names
-        self._pipe.call("join_dags", None if wanted is None else [name for name in wanted if name is not None])
+        self._calls.call("join_dags", None if wanted is None else [name for name in wanted if name is not None])
         return True
 
     def stop_dag(self, name: str | None = None) -> bool:
         """Stop one dag run, by default the caller's own."""
-        self._pipe.call("stop_dag", name or self._job.dag)
+        self._calls.call("stop_dag", name or self._job.dag)
         return True
 
     def stop_workflow(self) -> bool:
         """Stop the whole run."""
-        self._pipe.call("stop_workflow")
+        self._calls.call("stop_workflow")
         return True

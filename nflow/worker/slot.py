@@ -6,6 +6,7 @@ of the run comes over the pipe as a call, and the worker makes it.
 
 import asyncio
 import contextlib
+import logging
 import mmap
 import os
 import signal
@@ -13,12 +14,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from nflow.errors import NflowError
 from nflow.wire.frames import FrameReader, pack_frame
 from nflow.worker.capture import Capture, Pipe
+
+_log = logging.getLogger(__name__)
+
+#: Seconds that are left, after the end of the process, to read what it has sent.
+LAST_WORDS = 0.5
 
 Publish = Callable[[str, bytes], None]
 Call = Callable[[str, Sequence[Any]], Awaitable[Any]]
@@ -57,6 +65,7 @@ class Slot(asyncio.Protocol):
         self._call: Call | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._dead = False
+        self._exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._burial: asyncio.Task[None] | None = None
 
     @property
@@ -76,17 +85,17 @@ class Slot(asyncio.Protocol):
         Raises:
             SlotDied: the process ended before it said how the task did.
         """
-        self._stop[0] = 0
         self._call = call
         self._outcome = asyncio.get_running_loop().create_future()
         self.capture.begin(subject, attempt)
         if self._dead:
-            raise SlotDied(await self._returncode())
+            raise SlotDied(await asyncio.shield(self._exited))
         self._send("execute", *request)
         try:
             return await self._outcome
         finally:
             self._outcome = self._call = None
+            self._stop[0] = 0  # here and not before: the stop of the next task may come before it runs
             self.tasks_done += 1
             self.capture.end()
             for pending in self._calls:
@@ -124,21 +133,26 @@ class Slot(asyncio.Protocol):
                     self._outcome.set_result(rest[0])
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """The process is gone, or going."""
+        """The process is gone, or going, or has closed the pipe and is of no use any more."""
         self._dead = True
+        self.signal_group(signal.SIGKILL)
         self._burial = asyncio.ensure_future(self._bury())
 
-    async def _bury(self) -> None:
-        returncode = await self._returncode()
+    def on_exit(self, returncode: int) -> None:
+        """The process is gone. What it has sent is still to be read, up to the end of the pipe."""
+        self._exited.set_result(returncode)
         self.signal_group(signal.SIGKILL)  # what the task started dies with it
+        if self._transport is not None and not self._dead:
+            # a process in a group of its own may have inherited the pipe, which then has no end
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._transport.abort)
+
+    async def _bury(self) -> None:
+        returncode = await self._exited
         self.capture.end()
         self.capture.close()
         os.close(self._life)
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_exception(SlotDied(returncode))
-
-    async def _returncode(self) -> int:
-        return await asyncio.to_thread(self.process.wait)
 
     async def _answer(self, number: int, name: str, *arguments: Any) -> None:
         assert self._call is not None
@@ -146,6 +160,9 @@ class Slot(asyncio.Protocol):
             value = await self._call(name, arguments)
         except NflowError as error:
             self._send("reply", number, type(error).__name__, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the task must not wait for ever
+            _log.exception("what a task asked for failed: %s", name)
+            self._send("reply", number, NflowError.__name__, f"'{name}' failed: {type(error).__name__}: {error}")
         else:
             self._send("reply", number, None, value)
 
@@ -154,8 +171,29 @@ class Slot(asyncio.Protocol):
             self._transport.write(pack_frame(*parts))
 
 
-async def start_slot(publish: Publish, environment: Mapping[str, str]) -> Slot:
-    """Start a child process and connect to it."""
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A child process that was started, and our ends of what leads to it: nobody is connected to it yet."""
+
+    process: subprocess.Popen[bytes]
+    ours: socket.socket
+    out: int
+    err: int
+    life: int
+    stop: mmap.mmap
+
+    def discard(self) -> None:
+        """End it: no slot will be made of it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.ours.close()
+        for fd in (self.out, self.err, self.life):
+            os.close(fd)
+
+
+def spawn(environment: Mapping[str, str]) -> Spawned:
+    """Start a child process; it needs a tenth of a second to be ready, for which no event loop has to wait."""
     ours, theirs = socket.socketpair()
     out, out_end = os.pipe()
     err, err_end = os.pipe()
@@ -174,11 +212,25 @@ async def start_slot(publish: Publish, environment: Mapping[str, str]) -> Slot:
     theirs.close()
     for fd in (out_end, err_end, life_end, stop_file):
         os.close(fd)
-    capture = Capture(Pipe(out, "out"), Pipe(err, "err"), publish)
-    capture.listen(asyncio.get_running_loop())
-    slot = Slot(process, stop, life, capture)
-    await asyncio.get_running_loop().create_unix_connection(lambda: slot, sock=ours)
+    return Spawned(process, ours, out, err, life, stop)
+
+
+async def start_slot(publish: Publish, spawned: Spawned) -> Slot:
+    """Connect to a child process that was spawned."""
+    loop = asyncio.get_running_loop()
+    capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish)
+    capture.listen(loop)
+    slot = Slot(spawned.process, spawned.stop, spawned.life, capture)
+    await loop.create_unix_connection(lambda: slot, sock=spawned.ours)
+    threading.Thread(target=_await_exit, args=(slot, loop), name="nflow-slot-exit", daemon=True).start()
     return slot
+
+
+def _await_exit(slot: Slot, loop: asyncio.AbstractEventLoop) -> None:
+    """Tell a slot that its process has ended. The pipe does not tell while another process has inherited it."""
+    returncode = slot.process.wait()
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(slot.on_exit, returncode)
 
 
 def _one_byte_file() -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from nflow import __version__
 from nflow.bus.port import Intake, Job, JobQueue
@@ -18,7 +18,7 @@ from nflow.worker.heartbeat import Heartbeat
 from nflow.worker.means import Means
 from nflow.worker.pool import Pool
 from nflow.worker.runwatches import RunWatches
-from nflow.worker.slot import Slot, start_slot
+from nflow.worker.slot import Slot, Spawned, spawn, start_slot
 
 #: The kinds of jobs that drivers take; any Python may drive.
 _DRIVEN = ("workflow", "dag")
@@ -27,9 +27,17 @@ _DRIVEN = ("workflow", "dag")
 class Worker:
     """Works until it is drained."""
 
-    def __init__(self, engine: Engine, duties: Duties) -> None:
+    def __init__(self, engine: Engine, duties: Duties, spawned: Iterable[Spawned] = ()) -> None:
+        """Make a worker that takes no work before it is started.
+
+        Args:
+            engine: What its drivers share.
+            duties: What it is to do.
+            spawned: Processes for its slots that were started before there was a worker; it keeps them.
+        """
         self._engine = engine
         self._duties = duties
+        self._spawned = list(spawned)
         self._pool = Pool(duties.slots, self._start_slot, tasks_per_slot=duties.tasks_per_slot)
         self._watches = RunWatches(engine)
         host = platform.node()
@@ -91,6 +99,8 @@ class Worker:
         self._executing.close()
         self._watches.close()
         self._pool.close()
+        for spawned in self._spawned:
+            spawned.discard()
         await self._heartbeat.close()
 
     async def _open(
@@ -100,4 +110,5 @@ class Worker:
         add(await self._engine.bus.take(JobQueue(address.name, address.subject), on_job))
 
     async def _start_slot(self) -> Slot:
-        return await start_slot(self._engine.bus.publish, self._duties.environment)
+        spawned = self._spawned.pop() if self._spawned else spawn(self._duties.environment)
+        return await start_slot(self._engine.bus.publish, spawned)

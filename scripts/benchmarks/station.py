@@ -1,4 +1,4 @@
-"""nflow as a user has it, for one measurement: a home of its own, `nflow worker` in its process, a client in this one."""
+"""nflow as a user has it: a home of its own, `nflow worker` in its process, a client in this one."""
 
 import asyncio
 import os
@@ -6,51 +6,54 @@ import shutil
 import signal
 import sys
 import tempfile
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
+from benchmarks.floor import Floor, floor
 from nflow.client import Client
 from nflow.config import Settings, load
 from nflow.core.events import Status
 from nflow.models.workflow import Workflow
 from nflow.models.workflow import load as load_workflow
+from nflow.server import attach
 from nflow.session import open_engine
 
 NFLOW = Path(sys.executable).with_name("nflow")
 
-#: Until a worker has said that it works, and until a run must have ended.
+#: Until a worker must have said that it works, and until a run must have ended.
 START_WITHIN = 30.0
-RUN_WITHIN = 600.0
+RUN_WITHIN = 300.0
+
+
+class BenchError(Exception):
+    """What was to be measured did not happen."""
 
 
 class Station:
     """A worker with two slots on its own embedded server, gone without a trace when the `async with` is over."""
 
-    def __init__(self, *, slots: int = 2) -> None:
+    def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="nflow-bench-"))
         self.client: Client
-        self._slots = slots
+        self.floor: Floor
+        self.workers: list[Process] = []
         self._stack = AsyncExitStack()
-        self._worker: Process
+        self._said: list[asyncio.Task[None]] = []
 
     @property
     def settings(self) -> Settings:
-        """Those of its users."""
+        """Those of its user."""
         return load({"home": self.folder / "home"})
 
-    @property
-    def worker_pid(self) -> int:
-        """Of `nflow worker`."""
-        return self._worker.pid
-
     async def __aenter__(self) -> Self:
-        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        self._worker = await self.start_worker()
-        self._stack.push_async_callback(end, self._worker)
-        self.client = Client(await self._stack.enter_async_context(open_engine(self.settings)))
+        try:
+            await self._open()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -59,16 +62,20 @@ class Station:
     async def start_worker(self) -> Process:
         """One more worker; returns once it takes work."""
         process = await asyncio.create_subprocess_exec(
-            str(NFLOW), "worker", "--slots", str(self._slots), stderr=PIPE, env=environment(self.folder / "home")
+            *(str(NFLOW), "worker", "--slots", "2"),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            env=environment(self.folder / "home"),
         )
+        self._stack.push_async_callback(end, process)
+        self.workers.append(process)
         assert process.stderr is not None
         async with asyncio.timeout(START_WITHIN):
-            while line := await process.stderr.readline():
-                if b" serves " in line:
-                    break
-            else:
-                raise RuntimeError("nflow worker did not start")
-        asyncio.ensure_future(_pass_on(process.stderr))
+            while b" serves " not in (line := await process.stderr.readline()):
+                if not line:
+                    raise BenchError("nflow worker did not start")
+        self._said.append(asyncio.ensure_future(_pass_on(process.stderr)))
         return process
 
     def workflow(self, name: str, text: str) -> Workflow:
@@ -82,7 +89,15 @@ class Station:
         async with asyncio.timeout(RUN_WITHIN):
             finished = await self.client.wait(await self.client.submit(workflow, arguments))
         if finished.status is not Status.SUCCEEDED:
-            raise RuntimeError(f"{workflow.name} has {finished.status}: {finished.reason}")
+            raise BenchError(f"{workflow.name} has {finished.status}: {finished.reason}")
+
+    async def _open(self) -> None:
+        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        await self.start_worker()
+        self.client = Client(await self._stack.enter_async_context(open_engine(self.settings)))
+        attachment = await asyncio.to_thread(attach, self.settings)
+        self._stack.callback(attachment.detach)
+        self.floor = await self._stack.enter_async_context(floor(attachment.url, attachment.token))
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -92,7 +107,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 async def end(process: Process) -> None:
-    """End a worker as a person does, and if it does not listen, as a kernel does."""
+    """End a worker as a person does, and if it does not listen, as the kernel does."""
     if process.returncode is not None:
         return
     process.send_signal(signal.SIGTERM)

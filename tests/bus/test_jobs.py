@@ -37,6 +37,18 @@ async def test_a_job_is_stored_once_until_it_is_done(bus, world, queue, run, job
     assert [job.payload for job in taken.items] == [b"waits"]
 
 
+async def test_a_job_may_be_stored_without_waiting_for_it_and_still_once(bus, world, queue, run, jobs):
+    taken = jobs(enough=2)
+    bus.post_job(f"nflow.job.task.{run}.a", b"first")
+    bus.post_job(f"nflow.job.task.{run}.a", b"refused")
+    bus.post_job(f"nflow.job.task.{run}.b", b"second")
+
+    (await bus.take(queue, taken)).want(3)
+    await world.until(taken.complete)
+
+    assert [job.payload for job in taken.items] == [b"first", b"second"]
+
+
 async def test_a_job_that_is_done_is_gone_and_may_be_stored_anew(bus, other, world, queue, run, jobs):
     taken, again = jobs(enough=2), jobs()
     (await bus.take(queue, taken)).want(2)

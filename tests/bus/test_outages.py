@@ -49,6 +49,21 @@ async def test_a_waiting_worker_gets_jobs_after_the_server_was_restarted(bus, wo
     assert taken.items[0].deliveries == 1
 
 
+async def test_a_job_posted_during_an_outage_is_delivered_afterwards(bus, world, server, queue, run, jobs):
+    taken, lost = jobs(), asyncio.Event()
+    (await bus.take(queue, taken)).want(1)
+    bus.on_disconnect(lost.set)
+    server.kill()
+    async with asyncio.timeout(PATIENCE):
+        await lost.wait()
+
+    bus.post_job(f"nflow.job.task.{run}.a", b"x")
+    await asyncio.to_thread(server.start)
+    await world.until(taken.complete)
+
+    assert taken.items[0].payload == b"x"
+
+
 async def test_an_append_waits_through_an_outage_and_is_stored_once(bus, server, run):
     lost = asyncio.Event()
     bus.on_disconnect(lost.set)
@@ -116,6 +131,7 @@ async def test_a_client_that_the_server_closed_is_replaced_with_all_its_subscrip
 
     await bus._connection.client.publish("x" * 5000)
     await again
+    await bus.flush()  # the subscriptions are on their way, and the other client may be quicker
     await other.append(f"nflow.event.{run}.t", b"x")
     await other.enqueue(f"nflow.job.task.{run}.a", b"x")
 

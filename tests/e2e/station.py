@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
@@ -24,6 +24,7 @@ from nflow.core.events import (
     DagFinished,
     Event,
     OwnerChanged,
+    RemoteError,
     RunFinished,
     Status,
     TaskAborted,
@@ -112,7 +113,7 @@ class Process:
     async def end(self, patience: float = PATIENCE) -> int:
         """Its exit code, once it has ended and all that it wrote was read."""
         async with asyncio.timeout(patience):
-            await asyncio.gather(*self._readers)
+            await asyncio.wait(self._readers)
             return await self._process.wait()
 
     @property
@@ -188,7 +189,7 @@ class Story:
 
     async def begun(self, task: str, *, times: int = 1) -> None:
         """Return when the code of `task` has begun so often: it has printed that it does."""
-        await self.until(lambda: [name for name, line in self.lines if line.text == f"{task} begins"].count(task) >= times)
+        await self.until(lambda: sum(line.text == f"{task} begins" for _, line in self.lines) >= times)
 
     async def finished(self, patience: float = PATIENCE) -> RunFinished:
         """How the run ended, once it has."""
@@ -211,8 +212,17 @@ class Story:
     def of(self, kind: type[E]) -> list[E]:
         return [event for event, _ in self.events if isinstance(event, kind)]
 
+    def failure(self) -> RemoteError:
+        """Why the only task that failed did."""
+        [failed] = self.of(TaskFailed)
+        return failed.error
+
     def claims(self, task: str | None = None) -> list[TaskStarted]:
         return [event for event in self.of(TaskStarted) if task in (None, event.task)]
+
+    def owners(self) -> int:
+        """How often a log of the run has been taken by a driver."""
+        return len(self.of(OwnerChanged))
 
     def taken_over(self, after: float) -> list[float]:
         """Seconds from `after` to every claim and change of owner since then."""
@@ -242,13 +252,27 @@ class Story:
 class Station:
     """One folder, and whatever a test starts in it. Without a server, nflow brings its own."""
 
-    def __init__(self, folder: Path, server: Server | None = None) -> None:
+    def __init__(self, folder: Path, servers: Sequence[Server] = ()) -> None:
         self.folder = folder
-        self.server = server
+        self.servers = servers
         self.home = folder / "home"
         self._mark = secrets.token_hex(8)
         self._processes: list[Process] = []
         self._clients: list[Client] = []
+        self._gates: list[Gate] = []
+
+    @property
+    def server(self) -> Server:
+        """The site's server, or the first of them."""
+        return self.servers[0]
+
+    @property
+    def _url(self) -> str:
+        return ",".join(server.url for server in self.servers)
+
+    @property
+    def _replicas(self) -> int:
+        return 3 if len(self.servers) > 1 else 1
 
     # --- processes ---
 
@@ -272,13 +296,13 @@ class Station:
 
     async def worker(self, queues: str = "workflow,dag,task", *, slots: int = 2) -> Process:
         """Start a worker, and return when it takes work."""
-        process = await self.nflow(*os.environ.get("E2E_DEBUG","").split(), "worker", "-q", queues, "--slots", str(slots))
+        process = await self.nflow("worker", "-q", queues, "--slots", str(slots))
         await process.until_says(" serves ")
         return process
 
-    async def submit(self, workflow: str, **arguments: object) -> RunId:
+    async def submit(self, workflow: str, *, variables: Mapping[str, str] | None = None, **arguments: object) -> RunId:
         """Start a run."""
-        process = await self.nflow("start", *self.workflow(workflow, **arguments))
+        process = await self.nflow("start", *self.workflow(workflow, **arguments), **variables or {})
         assert await process.end() == 0, process.story
         return RunId(process.out[0])
 
@@ -298,25 +322,35 @@ class Station:
 
     def gate(self, task: str) -> Gate:
         """Hold up every task of that name at its beginning."""
-        return Gate(self.folder / f"{task}.gate")
+        gate = Gate(self.folder / f"{task}.gate")
+        self._gates.append(gate)
+        return gate
 
     def ledger(self) -> list[str]:
-        """A line for each time that the code of a task has begun."""
+        """The name of a task for each time that its code has begun."""
+        return [name for name, _ in self._ledger()]
+
+    def pids(self, task: str) -> list[int]:
+        """The processes in which the code of a task has begun."""
+        return [pid for name, pid in self._ledger() if name == task]
+
+    def _ledger(self) -> list[tuple[str, int]]:
         file = self.folder / "ledger"
-        return file.read_text().splitlines() if file.exists() else []
+        rows = [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+        return [(name, int(pid)) for name, pid in rows]
 
     # --- looking at it ---
 
     async def client(self) -> Client:
         """A client of the server, which does not keep nflow's own server running."""
-        if self.server is not None:
-            url, token = self.server.url, self.server.token
+        if self.servers:
+            url, token = self._url, self.server.token
         else:
             folder = self.embedded
             port = folder.port()
             assert port is not None
             url, token = url_of(port), folder.token()
-        bus = await connect(url, token=token, name="test")
+        bus = await connect(url, token=token, replicas=self._replicas, name="test")
         client = Client(Engine(bus, worker_id("test"), KvStore(bus)))
         self._clients.append(client)
         return client
@@ -351,6 +385,8 @@ class Station:
         for process in self._processes:
             await process.end()
             print(process.story)  # pytest shows it for a test that failed
+        for gate in self._gates:
+            gate.open()
         for client in self._clients:
             client.engine.close()
             await client.engine.bus.close()
@@ -359,7 +395,7 @@ class Station:
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if self.server is None and (pid := self.embedded.pid()) is not None and not has_ended(pid, 0.0):
+        if not self.servers and (pid := self.embedded.pid()) is not None and not has_ended(pid, 0.0):
             os.kill(pid, signal.SIGKILL)
             has_ended(pid, 5.0)
         return left
@@ -367,8 +403,9 @@ class Station:
     def _environment(self) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("NFLOW_", "PYTEST_"))}
         environment |= {_MARK: self._mark, "NFLOW_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
-        if self.server is not None:
-            environment |= {"NFLOW_SERVER_URL": self.server.url, "NFLOW_SERVER_TOKEN": self.server.token}
+        if self.servers:
+            environment |= {"NFLOW_SERVER_URL": self._url, "NFLOW_SERVER_TOKEN": self.server.token}
+            environment |= {"NFLOW_SERVER_REPLICAS": str(self._replicas)}
         return environment
 
 

@@ -106,6 +106,15 @@ class MemoryBus:
             return False
         return True
 
+    def post_job(self, subject: str, payload: bytes) -> None:
+        """See the port."""
+        self._admit(subject, payload)
+        self.post(partial(self._store_job, subject, payload))
+
+    def _store_job(self, subject: str, payload: bytes) -> None:
+        with suppress(Conflict):
+            self._server.append(subject, payload, 0, None, None)
+
     async def withdraw(self, subject: str) -> None:
         """See the port."""
         await self.purge(subject)

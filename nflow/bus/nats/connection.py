@@ -73,7 +73,11 @@ class Connection:
             ServerUnreachable: nothing answers.
             ServerRefused: not with these credentials.
         """
-        self._made(await self._try_all())
+        try:
+            self._made(await self._try_all())
+        except ServerError:
+            await self.close()
+            raise
         self._supervisor = asyncio.create_task(self._supervise())
 
     def open_soon(self) -> None:
@@ -249,9 +253,11 @@ class Connection:
                     skip_subject_validation=True,  # they come from wire/subjects, at a cost per message otherwise
                     **self._login,
                 )
-        except (NatsError, OSError, ValueError) as error:
-            self._spawn(self._abandon(client))
-            raise _refusal(url, reasons[-1] if reasons else str(error)) from error
+        except BaseException as error:
+            self._spawn(self._abandon(client))  # when cancelled, too: its socket is open
+            if isinstance(error, NatsError | OSError | ValueError):
+                raise _refusal(url, reasons[-1] if reasons else str(error)) from error
+            raise
         self._gone = gone
         return client
 

@@ -69,7 +69,7 @@ class Publisher:
         return await _Settling(self, subject, payload, headers, expect, guard).settle(answer)
 
     def post(self, subject: str, payload: bytes, on_trouble: Callable[[], object]) -> None:
-        """Store a record that must be the first on its subject; `on_trouble` unless it, or another, is stored at once."""
+        """Store the first record of a subject; `on_trouble` unless it, or another, is stored at once."""
         self.admit(subject, payload)
         if not self._connection.up.is_set():
             on_trouble()

@@ -1,7 +1,6 @@
-"""Three tasks in a row. Each notes that it begins, then waits for its gate where there is one."""
+"""Three tasks in a row, each with a gate."""
 
-import fcntl
-from pathlib import Path
+from gates import begin
 
 from nflow.models import Dag, Option, Parameters
 from nflow.tasks import PythonTask
@@ -10,16 +9,8 @@ parameters = Parameters([Option("folder", help="Where the ledger and the gates a
 
 
 def work(data, store, signal, context):
-    folder = Path(store.get("folder"))
-    with (folder / "ledger").open("a") as ledger:
-        ledger.write(f"{context.task_name}\n")
-    print(f"{context.task_name} begins")
-    gate = folder / f"{context.task_name}.gate"
-    if gate.exists():
-        with gate.open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
+    begin(store, context)
     data["path"] = [*(data["path"] if "path" in data else ()), context.task_name]
-    print(f"{context.task_name} ends")
 
 
 first, second, third = (PythonTask(name, work) for name in ("first", "second", "third"))

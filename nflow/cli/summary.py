@@ -1,0 +1,80 @@
+"""How a run ended, in words and as JSON. Pure."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nflow.cli.view import Failure, RunView
+from nflow.core.events import Status
+from nflow.core.ids import RunId
+
+_STYLES = {Status.SUCCEEDED: "bold green", Status.FAILED: "bold red", Status.STOPPED: "bold yellow"}
+_MARKS = {Status.SUCCEEDED: "✔", Status.FAILED: "✘", Status.STOPPED: "■"}
+
+
+class Part(NamedTuple):
+    """A piece of text and how it looks where there are colours."""
+
+    text: str
+    style: str = ""
+
+
+def summary(name: str, run: RunId, view: RunView) -> Iterator[Part]:
+    """How the run of workflow `name` ended: its failures with their tracebacks, then one line."""
+    assert view.finished is not None, "it goes on"
+    for failure in view.failures:
+        yield from _failure(failure)
+    unshown = view.counts["failed"] - len(view.failures)
+    if view.failures and unshown > 0:
+        yield Part(f"... and {unshown} more failed.\n", "red")
+    status, reason = view.finished.status, view.finished.reason
+    yield Part(f"{_MARKS[status]} {name} {status}", _STYLES[status])
+    yield Part(f" in {duration(view.seconds)}")
+    if reason and status is not Status.SUCCEEDED:
+        yield Part(f": {reason.splitlines()[0]}")
+    yield Part(f"  ({', '.join([*_counted(view), f'run {run}'])})\n", "dim")
+
+
+def as_json(name: str, run: RunId, view: RunView) -> dict[str, object]:
+    """The same for programs. A run that was left before its end is `running`."""
+    return {
+        "run": run,
+        "workflow": name,
+        "status": view.finished.status.value if view.finished else "running",
+        "reason": view.finished.reason if view.finished else "",
+        "seconds": round(view.seconds, 6) if view.finished else None,
+        "tasks": dict(view.counts),
+        "failures": [
+            {
+                "dag": failure.dag,
+                "task": failure.task,
+                "host": failure.host,
+                "type": failure.error.type,
+                "message": failure.error.message,
+                "traceback": failure.error.traceback,
+            }
+            for failure in view.failures
+        ],
+    }
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: `0.12 s`, `12.3 s`, `4:05 min`, `1:02:03 h`."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def _failure(failure: Failure) -> Iterator[Part]:
+    yield Part(f"{failure.dag}/{failure.task} failed on {failure.host}:\n", "red")
+    words = failure.error.traceback.rstrip() or f"{failure.error.type}: {failure.error.message}"
+    yield Part(f"{words}\n")
+
+
+def _counted(view: RunView) -> list[str]:
+    counts = view.counts
+    order = ("succeeded", "failed", "skipped", "cancelled")
+    return [f"{counts[state]} {state}" for state in order if counts[state]] or ["no tasks"]

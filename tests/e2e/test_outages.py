@@ -1,0 +1,127 @@
+"""An outage of the server doubles nothing, and neither does a job that comes twice."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from nflow.bus.nats import NatsBus
+from nflow.client import Client
+from tests.e2e.station import PATIENCE, News, Station
+
+
+async def beats(client: Client, count: int) -> None:
+    """Return when workers have been heard of so often: time in which they had the chance to do harm."""
+    news, heard = News(), []
+    watch = client.engine.bus.watch(client.engine.subjects.kv_under("workers"), lambda r: (heard.append(r), news.tell()))
+    await news.until(lambda: len(heard) >= count)
+    watch.close()
+
+
+async def run_through_an_outage(station: Station, *, tasks: int, workers: int, seconds: float) -> None:
+    await asyncio.gather(station.worker(slots=tasks // workers), *(station.worker("task", slots=tasks // workers) for _ in range(workers - 1)))
+    gate = station.gate("wide")
+    run = await station.submit("wide", variables={"WIDTH": str(tasks)})
+    async with station.following(run) as story:
+        await story.begun("wide", times=tasks)
+
+        station.server.kill()
+        await asyncio.sleep(seconds)  # the outage itself, which nothing waits for
+        station.server.start()
+        await beats(await station.client(), 3 * workers)
+        gate.open()
+
+        await story.succeeds()
+        assert Counter(station.ledger()) == {"wide": tasks}
+        assert len(story.claims()) == tasks
+
+
+async def test_an_outage_longer_than_a_lease_doubles_no_task(station: Station):
+    await run_through_an_outage(station, tasks=20, workers=2, seconds=4.0)
+
+
+@pytest.mark.slow
+async def test_an_outage_of_ten_seconds_doubles_none_of_a_hundred_tasks(station: Station):
+    await run_through_an_outage(station, tasks=100, workers=5, seconds=10.0)
+
+
+async def test_outcomes_that_come_about_in_an_outage_are_delivered_after_it(station: Station):
+    await station.worker()
+    gate = station.gate("second")
+    run = await station.submit("gated")
+    async with station.following(run) as story:
+        await story.begun("second")
+
+        station.server.kill()
+        gate.open()
+        await asyncio.sleep(4.0)  # the outage itself, which nothing waits for
+        station.server.start()
+
+        await story.succeeds()
+        assert station.ledger() == ["first", "second", "third"]
+
+
+@pytest.mark.slow
+async def test_the_end_of_a_cluster_leader_doubles_no_task(replicated: Station):
+    tasks = 20
+    await asyncio.gather(replicated.worker(slots=10), replicated.worker("task", slots=10))
+    gate = replicated.gate("wide")
+    run = await replicated.submit("wide", variables={"WIDTH": str(tasks)})
+    async with replicated.following(run) as story:
+        await story.begun("wide", times=tasks)
+
+        for stream in ("nflow_jobs", "nflow_events"):
+            leader = await leader_of((await replicated.client()).engine.bus, stream)
+            server = next(server for server in replicated.servers if server.name == leader)
+            server.kill()
+            await beats(await replicated.client(), 6)
+            server.start()
+        gate.open()
+
+        await story.succeeds(2 * PATIENCE)
+        assert Counter(replicated.ledger()) == {"wide": tasks}
+
+
+async def leader_of(bus: NatsBus, stream: str) -> str:
+    info = await bus._jetstream.call_patiently(f"STREAM.INFO.{stream}", {})
+    return info["cluster"]["leader"]
+
+
+async def test_a_job_that_is_stored_twice_runs_once(station: Station):
+    await station.worker(slots=1)
+    gate = station.gate("second")
+    run = await station.submit("gated")
+    bus = (await station.client()).engine.bus
+    async with station.following(run) as story:
+        await story.begun("second")
+        await station.worker("task")  # with a free slot, so that the job comes to this one
+        [job] = (await bus.read("nflow.job.task.>")).records
+        answers = Answers(bus)
+
+        bus.publish(job.subject, job.payload)
+        await answers.until("-NAK")
+        gate.open()
+        await story.succeeds()
+        await answers.until("+ACK", times=3)  # of the second task, of its double, of the third task
+        bus.publish(job.subject, job.payload)
+        await answers.until("+ACK", times=4)
+
+        assert station.ledger() == ["first", "second", "third"]
+        story.has_one_outcome_each()
+
+
+class Answers:
+    """What workers say to the queue of tasks of the jobs they were given, but for that they are still at it."""
+
+    def __init__(self, bus: NatsBus) -> None:
+        self._news = News()
+        self._said: list[str] = []
+        bus.subscribe("$JS.ACK.nflow_jobs.task_5_>", self._on_answer) if False else bus.subscribe("$JS.ACK.nflow_jobs.>", self._on_answer)
+
+    async def until(self, answer: str, *, times: int = 1) -> None:
+        await self._news.until(lambda: self._said.count(answer) >= times)
+
+    def _on_answer(self, subject: str, payload: bytes) -> None:
+        if ".task_" in subject:
+            self._said.append(payload.split()[0].decode())
+            self._news.tell()
