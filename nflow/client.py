@@ -9,7 +9,7 @@ from pathlib import Path
 from nflow import __version__
 from nflow.bus.port import Record
 from nflow.core.dataset import INLINE_SIZE_BYTES, Ref
-from nflow.core.events import Event, RunFinished, StopRequested
+from nflow.core.events import Event, OwnerChanged, RunFinished, StopRequested
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import WorkflowJob
 from nflow.engine.engine import Engine
@@ -61,6 +61,8 @@ class Client:
         )
         # The acknowledgement of this job is what makes the run exist; before it, nothing is owed to anybody.
         await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))
+        entry = RunEntry(run=run, workflow=job.workflow, state="waiting", queue=queue, submitted=job.submitted)
+        await self.engine.index.announce(entry)
         return run
 
     async def wait(self, run: RunId) -> RunFinished:
@@ -87,6 +89,16 @@ class Client:
         """
         stop = StopRequested(reason=f"stopped by {by}", by=by, grace=grace, dag=DagId(dag) if dag else None)
         await self.engine.bus.append(self.engine.subjects.ask(run), pack_events([stop]))
+
+    async def is_driven(self, entry: RunEntry) -> bool:
+        """Whether some worker that is alive drives this run."""
+        subjects = self.engine.subjects
+        last = await self.engine.bus.last(subjects.owner(entry.run))
+        if last is None:
+            return False
+        [owner] = unpack_events(last.payload)
+        assert isinstance(owner, OwnerChanged)
+        return await self.engine.holdings.is_held(subjects.job_workflow(entry.queue, entry.run), owner.worker)
 
     async def runs(self) -> list[RunEntry]:
         """All runs that are known, oldest first."""

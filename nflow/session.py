@@ -1,41 +1,37 @@
 """From settings to a connected engine: on the site's server, or on one that nflow starts and shares by itself."""
 
 import asyncio
-import logging
 import os
 import platform
 import secrets
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 from nflow.bus.nats import Login, NatsBus, connect
 from nflow.config import Settings
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
-from nflow.server import attach
+from nflow.server import Attachment, attach
 from nflow.store.kv import KvStore
-
-_log = logging.getLogger(__name__)
-
-
-def is_embedded(settings: Settings) -> bool:
-    """Whether nflow brings its own server: unless one is configured."""
-    return settings.server.url is None
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, *, name: str | None = None) -> AsyncIterator[Engine]:
+async def open_engine(
+    settings: Settings, *, name: str | None = None, attaching: Future[Attachment] | None = None
+) -> AsyncIterator[Engine]:
     """An engine on the configured server, else on the embedded one, which is started if need be.
 
     Args:
         settings: Where the server is, and how to log in.
         name: What this process is called among the workers.
+        attaching: The embedded server, where a thread attaches to it already.
     """
     if settings.server.url is not None:
         async with _engine(settings.server.url, settings, _login(settings), name) as engine:
             yield engine
         return
-    attachment = await asyncio.to_thread(attach, settings)
+    attachment = await (asyncio.wrap_future(attaching) if attaching else asyncio.to_thread(attach, settings))
     try:
         attachment.watch()
         async with _engine(attachment.url, settings, Login(token=attachment.token), name) as engine:

@@ -4,7 +4,9 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow", action="store_true", help="run the long tests too, which start clusters and wait out outages")
+    parser.addoption(
+        "--slow", action="store_true", help="run the long tests too, which start clusters and wait out outages"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 """`nflow`: all commands in one place, each imported only for what it needs, so that `--help` is quick."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -28,7 +28,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def nflow(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback does it
         bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
     ] = False,
     debug: Annotated[
@@ -51,4 +51,19 @@ app.add_typer(examples.app, name="examples")
 
 def main() -> None:
     """The program `nflow`."""
-    sys.exit(guarded(lambda: app(standalone_mode=False)))
+    for stream in (sys.stdout, sys.stderr):
+        _let_pass(stream)
+    sys.exit(guarded(lambda: app(_debug_first(sys.argv[1:]), standalone_mode=False)))
+
+
+def _debug_first(arguments: list[str]) -> list[str]:
+    """`--debug` may stand anywhere: it is thought of last, when a command has failed."""
+    others = [argument for argument in arguments if argument != "--debug"]
+    return others if len(others) == len(arguments) else ["--debug", *others]
+
+
+def _let_pass(stream: TextIO | None) -> None:
+    """Let characters that the terminal's encoding lacks become question marks, rather than errors."""
+    reconfigure = getattr(stream, "reconfigure", None)  # what replaced a closed stream may lack it
+    if reconfigure is not None:
+        reconfigure(errors="replace")

@@ -1,12 +1,11 @@
 """What several commands have in common: options, and `key=value` arguments."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.errors import UsageError
+from nflow.errors import UsageError, WorkflowNotFound
 
 if TYPE_CHECKING:
     from nflow.config import Settings
@@ -17,9 +16,7 @@ ServerOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 WorkflowArgument = Annotated[str, typer.Argument(help="Path of a workflow file, or its name.", metavar="WORKFLOW")]
-ArgumentsArgument = Annotated[
-    list[str] | None, typer.Argument(help="Parameters of the workflow.", metavar="[KEY=VALUE]...")
-]
+ArgumentsArgument = Annotated[list[str] | None, typer.Argument(help="Parameters of the workflow.", metavar="KEY=VALUE")]
 QueueOption = Annotated[str, typer.Option("--queue", "-q", help="Workflow queue to put the run into.")]
 
 
@@ -32,21 +29,30 @@ def load_settings(server: str | None = None, **overrides: object) -> "Settings":
 
 def load_workflow(name: str, settings: "Settings") -> "Workflow":
     """The workflow of that name or path."""
-    from nflow.models.workflow import find, load  # noqa: PLC0415 - see above
+    from nflow.cli.examples import files  # noqa: PLC0415 - see above
+    from nflow.models.workflow import find, load  # noqa: PLC0415
 
-    return load(find(name, [Path(folder) for folder in settings.workflows.folders]))
+    try:
+        path = find(name, settings.workflows.folders)
+    except WorkflowNotFound as error:
+        if name not in [file.stem for file in files()]:
+            raise
+        raise WorkflowNotFound(f"{error}\n'{name}' is an example; to have it here: nflow examples copy .") from None
+    return load(path)
 
 
 def parse_arguments(given: Sequence[str] | None) -> dict[str, str]:
     """`key=value` pairs as a dict; a value may hold further `=`.
 
     Raises:
-        UsageError: one of them has no `=`.
+        UsageError: one of them has no `=`, or comes twice.
     """
     values: dict[str, str] = {}
     for text in given or ():
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise UsageError(f"'{text}' is no parameter. Write it as KEY=VALUE, e.g. iterations=5.")
+        if key in values:
+            raise UsageError(f"The parameter '{key}' is given twice: {key}={values[key]} and {text}. Leave one out.")
         values[key] = value
     return values

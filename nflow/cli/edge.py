@@ -5,9 +5,11 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import TextIO
 
 import typer
 
+from nflow.cli.streams import abandon
 from nflow.errors import NflowError
 
 #: Whether tracebacks are wanted.
@@ -22,23 +24,14 @@ def guarded(command: Callable[[], object]) -> int:
     """Run a command; its exit code."""
     try:
         result = command()
-    except typer.Abort:
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except typer.Exit as end:
-        return end.exit_code
-    except typer.TyperException as error:  # what is wrong with the command line itself
-        error.show()
-        return USAGE
-    except NflowError as error:
-        say_error(str(error))
-        return error.exit_code
-    except BaseExceptionGroup as group:
-        return _of_group(group)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, `head` perhaps, has seen enough
-        sys.stderr.close()
+    except BrokenPipeError:
+        abandon(sys.stdout)
         return 0
+    except Exception as error:  # noqa: BLE001 - the outermost edge
+        return _of(error)
     return result if isinstance(result, int) else 0
 
 
@@ -52,21 +45,51 @@ def say_error(text: str) -> None:
 
 def log_to_stderr(level: int) -> None:
     """What nflow itself has to say while it works goes to stderr."""
-    logging.basicConfig(
-        level=logging.DEBUG if DEBUG.get() else level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = _ToStderr()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if DEBUG.get() else level, handlers=[handler])
     if not DEBUG.get():
         logging.getLogger("nats").setLevel(logging.CRITICAL)  # it reports every reconnect with a traceback
 
 
-def _of_group(group: BaseExceptionGroup[BaseException]) -> int:
-    """Errors that came together: the first of nflow's own tells what a person needs to know."""
-    ours, _ = group.split(NflowError)
-    if ours is None:
-        raise group
-    error: BaseException = ours
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, NflowError)
-    say_error(str(error))
-    return error.exit_code
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at the moment: while a run is shown on a terminal, that is above the lines that move."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def _of_usage(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    words = str(getattr(error, "format_message", error.__str__)())
+    if not words or context is None or "\n" in words:  # a whole help text, where a command was called without any
+        getattr(error, "show", error.__str__)()
+    else:
+        say_error(f"{words}\nFor how to use it: {context.command_path} --help")
+    return USAGE
+
+
+def _of(error: Exception) -> int:
+    """Of errors that came together, the first of nflow's own tells what a person needs to know."""
+    known = error
+    while isinstance(known, ExceptionGroup):
+        ours, others = known.split(NflowError)
+        known = (ours or others or known).exceptions[0]
+    match known:
+        case typer.Exit():
+            return known.exit_code
+        case typer.TyperException():  # what is wrong with the command line itself
+            return _of_usage(known)
+        case NflowError():
+            say_error(str(known))
+            return known.exit_code
+        case OSError(strerror=str(reason)):
+            say_error(f"{reason}: {known.filename}" if known.filename else reason)
+            return USAGE
+        case _:
+            say_error(
+                f"{type(known).__name__}: {known}. That is a mistake in nflow; "
+                "please report it with what `nflow --debug ...` shows."
+            )
+            return FAILED

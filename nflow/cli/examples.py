@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 import nflow
+from nflow.cli.arguments import JsonOption
+from nflow.cli.table import print_json, print_table
 from nflow.errors import UsageError
 
 app = typer.Typer(help="List the examples, or copy them to a folder of yours.", no_args_is_help=True)
@@ -20,39 +22,50 @@ def folder() -> Path:
     return installed if installed.is_dir() else package.parent / "examples"
 
 
+def files() -> list[Path]:
+    """The examples."""
+    return sorted(folder().glob("*.py"))
+
+
 @app.command("list")
-def list_() -> None:
+def list_(as_json: JsonOption = False) -> None:
     """List the examples.
 
     [dim]Example:[/dim]  nflow examples list
     """
-    files = sorted(folder().glob("*.py"))
-    width = max((len(file.stem) for file in files), default=0)
-    for file in files:
-        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        typer.echo(f"{file.stem:<{width}}  {doc.partition(chr(10))[0]}")
+    found = [(file.stem, _purpose(file)) for file in files()]
+    if as_json:
+        print_json([{"name": name, "purpose": purpose} for name, purpose in found])
+    else:
+        print_table(("example", "what it shows"), found)
 
 
 @app.command("copy")
 def copy(
-    destination: Annotated[Path, typer.Argument(help="A folder; the examples go to its folder 'examples'.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there already.")] = False,
+    destination: Annotated[
+        Path, typer.Argument(help="A folder; the examples go to its folder 'examples'.", metavar="FOLDER")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that you have changed.")] = False,
 ) -> None:
-    """Copy the examples to DESTINATION/examples.
+    """Copy the examples to FOLDER/examples.
 
     [dim]Example:[/dim]  nflow examples copy .
     """
     if not destination.is_dir():
-        raise UsageError(f"There is no folder '{destination}'. Make it first: mkdir -p '{destination}'")
+        what = "is a file" if destination.exists() else "does not exist"
+        raise UsageError(f"'{destination}' {what}. Name a folder that is there, e.g. nflow examples copy .")
     target = destination / "examples"
-    files = sorted(folder().glob("*.py"))
-    there = [file.name for file in files if (target / file.name).exists()]
-    changed = [name for name in there if (target / name).read_bytes() != (folder() / name).read_bytes()]
+    there = [(file, target / file.name) for file in files()]
+    changed = [own.name for file, own in there if own.exists() and own.read_bytes() != file.read_bytes()]
     if changed and not force:
-        raise UsageError(
-            f"{target} has {', '.join(changed)} already, with other content. Add --force to overwrite, or copy elsewhere."
-        )
+        names = ", ".join(changed)
+        raise UsageError(f"{target} has its own {names}. Add --force to overwrite, or copy elsewhere.")
     target.mkdir(exist_ok=True)
-    for file in files:
-        shutil.copy(file, target / file.name)
-    typer.echo(f"Copied {len(files)} examples to {target}. Try: nflow run sequence")
+    for file, own in there:
+        shutil.copyfile(file, own)
+    typer.echo(f"Copied {len(there)} examples to {target}. Try: nflow run sequence")
+
+
+def _purpose(file: Path) -> str:
+    doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return doc.partition("\n")[0]

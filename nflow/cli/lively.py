@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.text import Text
 
-from nflow.cli.screen import logged, write
+from nflow.cli.screen import Plain, logged
 from nflow.cli.summary import Part, duration
 from nflow.cli.view import DagFrame, Frame
 from nflow.wire.lines import Line
@@ -23,20 +23,27 @@ _NARROW_COLUMNS = 60
 
 
 class Lively:
-    """A screen on a terminal. Draws on `console`; what tasks print goes to `out`, which may be another place."""
+    """A screen on a terminal. Of stdout and stderr, that which is no terminal gets plain lines."""
 
     moves = True
 
-    def __init__(self, name: str, console: Console, out: TextIO) -> None:
+    def __init__(self, name: str, console: Console, out: TextIO, err: TextIO) -> None:
         self._name = name
         self._console = console
-        self._out = None if console.file is out else out
+        self._out_here, self._err_here = out.isatty(), err.isatty()
+        self._elsewhere = Plain(out, err)
         self._live: Live | None = None
         self._began = time.monotonic()
 
     def showing(self) -> AbstractContextManager[object]:
         """Frames can be drawn while this lasts, and are gone afterwards."""
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=not self._out)
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=self._out_here,
+            redirect_stderr=self._err_here,
+        )
         return self._live
 
     def draw(self, frame: Frame) -> None:
@@ -46,23 +53,28 @@ class Lively:
 
     def lines(self, lines: Sequence[Line]) -> None:
         """Show what tasks wrote, above all that moves."""
-        here = [line for line in lines if line.stream != "out" or self._out is None]
+        here = [line for line in lines if self._is_here(line)]
         if here:
             self._console.print(Written(here), end="", soft_wrap=True)
-        if self._out is not None:
-            write(self._out, "".join(f"{line.text}\n" for line in lines if line.stream == "out"))
+        if len(here) < len(lines):
+            self._elsewhere.lines([line for line in lines if not self._is_here(line)])
 
     def note(self, text: str) -> None:
         """Show a remark of nflow's own."""
-        self._console.print(Text(text, style="dim"), soft_wrap=True)
+        if self._err_here:
+            self._console.print(Text(text, style="dim"), soft_wrap=True)
+        else:
+            self._elsewhere.note(text)
 
     def summary(self, parts: Iterable[Part]) -> None:
         """Show how the run ended."""
-        text = Text.assemble(*parts)
-        if self._out is None:
-            self._console.print(text, end="", soft_wrap=True)
+        if self._out_here:
+            self._console.print(Text.assemble(*parts), end="", soft_wrap=True)
         else:
-            write(self._out, text.plain)
+            self._elsewhere.summary(parts)
+
+    def _is_here(self, line: Line) -> bool:
+        return self._out_here if line.stream == "out" else self._err_here
 
 
 class Written:
@@ -76,7 +88,7 @@ class Written:
         for line in self._lines:
             if line.stream == "log":
                 yield from console.render(Text(logged(line), style=_LEVELS.get(line.level, "dim")), options)
-            elif line.text.isprintable():
+            elif line.text.replace("\t", "").isprintable():
                 yield Segment(f"{line.text}\n")
             else:  # codes that move the cursor would tear what moves below
                 yield from console.render(Text.from_ansi(line.text), options)
@@ -102,7 +114,7 @@ class Moving:
     def _line(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         frame = self._frame
         columns = options.max_width - 1
-        told = f" {frame.done}/{frame.total} tasks, {frame.running} running, {duration(self._seconds)}"
+        told = f" {frame.done}/{frame.total} tasks, {frame.running} running, {duration(self._seconds, digits=1)}"
         if frame.stopping:
             told += f", {frame.stopping}"
         name = fitting(self._name, max(columns - cell_len(told), columns // 3))
@@ -120,7 +132,7 @@ class Moving:
 def lively(name: str, out: TextIO, err: TextIO) -> Lively | None:
     """A screen on whichever of the two is a terminal, the first if both are; None if it is too dumb for that."""
     console = Console(file=out if out.isatty() else err, highlight=False, markup=False, emoji=False)
-    return None if console.is_dumb_terminal or not console.is_terminal else Lively(name, console, out)
+    return None if console.is_dumb_terminal or not console.is_terminal else Lively(name, console, out, err)
 
 
 def fitting(text: str, columns: int) -> str:

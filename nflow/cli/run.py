@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from nflow import loop
 from nflow.cli.arguments import (
     ArgumentsArgument,
     JsonOption,
@@ -23,11 +22,13 @@ def run(
     workflow: WorkflowArgument,
     arguments: ArgumentsArgument = None,
     queue: QueueOption = "workflow",
-    slots: Annotated[int | None, typer.Option("--slots", help="Tasks to run at a time.", min=1)] = None,
+    slots: Annotated[
+        int | None, typer.Option("--slots", help="Tasks to run at a time; by default the number of cores.", min=1)
+    ] = None,
     work: Annotated[
         bool | None,
         typer.Option(
-            "--work/--no-work", help="Do the work here too. By default only when no site's server is configured."
+            "--work/--no-work", help="Do the work here too; by default only when no site's server is configured."
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -35,13 +36,21 @@ def run(
 ) -> int:
     """Start a workflow and follow it to its end. Without a configured server nothing needs to be set up.
 
+    Ctrl-C stops the run; a second one leaves it as it is, to go on later.
+
     [dim]Example:[/dim]  nflow run examples/phase_id.py data=profiles out=results
     """
-    log_to_stderr(logging.WARNING)
+    log_to_stderr(logging.ERROR)
     settings = load_settings(server, worker__slots=slots)
     values = parse_arguments(arguments)
     loaded = load_workflow(workflow, settings)
     loaded.parameters.resolve(values)  # bad input is told before anything is started
-    from nflow.cli.following import RunCommand  # noqa: PLC0415 - the bus is needed only from here on
+    works = settings.server.url is None if work is None else work
+    from nflow.cli.headstart import HeadStart  # noqa: PLC0415 - what imports little starts first
 
-    return loop.run(RunCommand(settings, loaded, values, queue=queue, work=work, as_json=as_json).run())
+    with HeadStart(settings, works=works) as head_start:
+        from nflow import loop  # noqa: PLC0415 - the bus and all that is needed only from here on
+        from nflow.cli.running import Running  # noqa: PLC0415
+
+        running = Running(settings, loaded, values, queue=queue, works=works, as_json=as_json)
+        return loop.run(running.run(head_start))

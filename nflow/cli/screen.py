@@ -3,12 +3,12 @@
 `Plain` is for files, pipes and other programs; on a terminal `nflow.cli.lively` draws what moves below all that.
 """
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TextIO
 
+from nflow.cli.streams import write
 from nflow.cli.summary import Part
 from nflow.cli.view import Frame
 from nflow.wire.lines import Line
@@ -80,25 +80,6 @@ def screen(name: str, *, quiet: bool = False) -> Screen:
 
         return lively(name, out, err) or Plain(out, err)
     return Plain(out, err)
-
-
-def write(stream: TextIO, text: str, *, flush: bool = True) -> None:
-    """Write to a stream whose reader may be gone: the run is worth finishing even when nobody looks on."""
-    try:
-        stream.write(text)
-        if flush:
-            stream.flush()
-    except BrokenPipeError:
-        abandon(stream)
-
-
-def abandon(stream: TextIO) -> None:
-    """Let all that is still written to a stream vanish: whoever read it, `head` perhaps, has seen enough."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-    with suppress(BrokenPipeError):
-        stream.flush()
 
 
 def logged(line: Line) -> str:

@@ -3,6 +3,7 @@
 import typer
 
 from nflow.cli.arguments import load_settings
+from nflow.errors import UsageError
 
 
 def server() -> None:
@@ -11,6 +12,12 @@ def server() -> None:
     [dim]Example:[/dim]  nflow server
     """
     settings = load_settings()
+    if settings.server.url is not None:
+        raise UsageError(f"Your commands use the server at {settings.server.url}. Unset server.url to use one here.")
     from nflow.server import serve_foreground  # noqa: PLC0415 - after bad settings have been told
 
-    serve_foreground(settings, typer.echo)
+    serve_foreground(settings, _say)
+
+
+def _say(text: str) -> None:
+    typer.echo(text)

@@ -1,11 +1,11 @@
 """`nflow start`: submit a run and print its id, nothing else."""
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow import loop
 from nflow.cli.arguments import (
     ArgumentsArgument,
     QueueOption,
@@ -16,13 +16,19 @@ from nflow.cli.arguments import (
     parse_arguments,
 )
 
+if TYPE_CHECKING:
+    from nflow.client import Client
+    from nflow.config import Settings
+    from nflow.core.ids import RunId
+    from nflow.models.workflow import Workflow
+
 
 def start(
     workflow: WorkflowArgument,
     arguments: ArgumentsArgument = None,
     queue: QueueOption = "workflow",
     wait: Annotated[
-        bool, typer.Option("--wait", help="Return when the run has ended; exit code 1 if it failed.")
+        bool, typer.Option("--wait", help="Return when the run has ended; exit code 1 if it failed or was stopped.")
     ] = False,
     server: ServerOption = None,
 ) -> int:
@@ -33,21 +39,42 @@ def start(
     settings = load_settings(server)
     values = parse_arguments(arguments)
     loaded = load_workflow(workflow, settings)
-    loaded.parameters.resolve(values)
-    return loop.run(_start(settings, loaded, values, queue, wait))
+    loaded.parameters.resolve(values)  # bad input is told before anything is started
+    from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
+
+    return loop.run(_start(settings, loaded, values, queue=queue, wait=wait))
 
 
-async def _start(settings, loaded, values, queue, wait):  # type: ignore[no-untyped-def]
-    from nflow.client import Client
-    from nflow.core.events import Status
-    from nflow.session import open_engine
+async def _start(
+    settings: "Settings", workflow: "Workflow", values: Mapping[str, str], *, queue: str, wait: bool
+) -> int:
+    from nflow.cli.needs import advice  # noqa: PLC0415
+    from nflow.client import Client  # noqa: PLC0415
+    from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
-        run = await client.submit(loaded, values, queue=queue)
+        run = await client.submit(workflow, values, queue=queue)
         sys.stdout.write(f"{run}\n")
         sys.stdout.flush()
-        if not wait:
-            return 0
-        finished = await client.wait(run)
-        return 0 if finished.status is Status.SUCCEEDED else 1
+        if text := await advice(engine, workflow, queue):
+            sys.stderr.write(f"{text}\n")
+        return await _wait(client, run, workflow) if wait else 0
+
+
+async def _wait(client: "Client", run: "RunId", workflow: "Workflow") -> int:
+    """Follow the run on stderr: stdout has its id alone."""
+    from nflow.cli.edge import FAILED  # noqa: PLC0415
+    from nflow.cli.following import Stage, follow, view_of  # noqa: PLC0415
+    from nflow.cli.screen import screen  # noqa: PLC0415
+    from nflow.cli.summary import summary  # noqa: PLC0415
+    from nflow.core.events import Status  # noqa: PLC0415
+
+    stage, view = Stage(screen(workflow.name, quiet=True)), view_of(workflow)
+    try:
+        await follow(client, run, view, stage, with_lines=False)
+        await stage.summary(summary(workflow.name, run, view))
+    finally:
+        stage.close()
+    assert view.finished is not None
+    return 0 if view.finished.status is Status.SUCCEEDED else FAILED

@@ -1,29 +1,25 @@
 """`nflow status`: which runs move, and how they ended."""
 
-import json
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow import loop
 from nflow.cli.arguments import JsonOption, ServerOption, load_settings
+from nflow.cli.table import print_json, print_table, when
 
 if TYPE_CHECKING:
     from nflow.config import Settings
     from nflow.engine.runs import RunEntry
 
-_STYLES = {"succeeded": "green", "failed": "red", "stopped": "yellow", "running": "cyan"}
+_STYLES = {"succeeded": "green", "failed": "red", "stopped": "yellow", "stopping": "yellow", "running": "cyan"}
 
 #: Ended runs that are listed unless all are asked for.
 RECENT = 10
 
 
 def status(
-    run: Annotated[
-        str | None, typer.Argument(help="Id of a run, a beginning of it, or @last.", metavar="[RUN]")
-    ] = None,
+    run: Annotated[str | None, typer.Argument(help="Id of a run, a beginning of it, or @last.", metavar="RUN")] = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="List all runs that are known.")] = False,
     as_json: JsonOption = False,
     server: ServerOption = None,
@@ -32,14 +28,15 @@ def status(
 
     [dim]Example:[/dim]  nflow status @last
     """
-    entries = loop.run(_entries(load_settings(server), run))
-    if run is None and not every:
-        active = [entry for entry in entries if entry.is_active]
-        entries = [entry for entry in entries if not entry.is_active][-RECENT:] + active
+    settings = load_settings(server)
+    from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
+
+    entries = loop.run(_entries(settings, run))
+    shown = entries if every or run is not None else _recent(entries)
     if as_json:
-        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
-    elif entries:
-        _show(entries)
+        print_json(shown)
+    elif shown:
+        _show(shown)
     else:
         typer.echo("No runs yet. Start one: nflow run sequence")
 
@@ -53,15 +50,17 @@ async def _entries(settings: "Settings", run: str | None) -> "list[RunEntry]":
         return await client.runs() if run is None else [await client.find(run)]
 
 
-def _show(entries: "list[RunEntry]") -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":
+    ended = [entry for entry in entries if not entry.is_active]
+    return sorted(ended[-RECENT:] + [entry for entry in entries if entry.is_active], key=lambda entry: entry.run)
 
-    table = Table("run", "workflow", "state", "started", "seconds", "reason", box=None, header_style="dim")
+
+def _show(entries: "list[RunEntry]") -> None:
+    now = time.time()
+    rows = []
     for entry in entries:
-        began = entry.started or entry.submitted
-        lasted = f"{(entry.ended or time.time()) - began:.1f}" if entry.started else ""
-        state = f"[{_STYLES.get(entry.state, 'white')}]{entry.state}[/]"
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
-        table.add_row(entry.run, entry.workflow, state, at, lasted, entry.reason)
-    Console(highlight=False).print(table)
+        lasted = f"{(entry.ended or now) - entry.started:.1f}" if entry.started else ""
+        began = when(entry.started or entry.submitted, now)
+        rows.append((entry.run, entry.workflow, entry.state, began, lasted, entry.reason))
+    styles = [_STYLES.get(entry.state, "") for entry in entries]
+    print_table(("run", "workflow", "state", "started", "seconds", "reason"), rows, styles=styles)

@@ -4,18 +4,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow import loop
 from nflow.cli.arguments import ServerOption, load_settings
+from nflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from nflow.client import Client
     from nflow.config import Settings
+    from nflow.core.ids import DagId, RunId
 
 
 def stop(
     run: Annotated[str, typer.Argument(help="Id of the run, a beginning of it, or @last.", metavar="RUN")],
     dag: Annotated[str | None, typer.Option("--dag", help="Stop only this dag run, e.g. sub_dag:1.")] = None,
     grace: Annotated[
-        float | None, typer.Option("--grace", help="Seconds until tasks that go on are killed.", min=0)
+        float | None,
+        typer.Option("--grace", help="Seconds until tasks that go on are killed; by default 10.", min=0),
     ] = None,
     server: ServerOption = None,
 ) -> None:
@@ -24,18 +27,34 @@ def stop(
     [dim]Example:[/dim]  nflow stop @last
     """
     settings = load_settings(server, worker__grace=grace)
+    from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
+
     loop.run(_stop(settings, run, dag))
 
 
 async def _stop(settings: "Settings", text: str, dag: str | None) -> None:
     from nflow.client import Client  # noqa: PLC0415 - the bus is needed only from here on
-    from nflow.errors import UsageError  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
         entry = await client.find(text)
         if not entry.is_active:
-            raise UsageError(f"Run {entry.run} ({entry.workflow}) has {entry.state} already.")
+            raise UsageError(f"Run {entry.run} ({entry.workflow}) has {_ended(entry.state)} already.")
+        if dag is not None and dag not in (flying := await _in_flight(client, entry.run)):
+            raise UsageError(f"No dag run '{dag}' moves in {entry.run}. There are: {', '.join(flying) or 'none'}.")
         await client.stop(entry.run, dag=dag, grace=settings.worker.grace)
-        typer.echo(f"Asked {entry.workflow} ({entry.run}) to stop.")
+        typer.echo(f"Asked {dag or entry.workflow} ({entry.run}) to stop.")
+
+
+async def _in_flight(client: "Client", run: "RunId") -> "tuple[DagId, ...]":
+    from nflow.cli.view import RunView  # noqa: PLC0415
+    from nflow.client import Following  # noqa: PLC0415
+
+    view = RunView({})
+    async with Following(client.engine, client.engine.subjects.log(run), view.take):
+        return view.dags
+
+
+def _ended(state: str) -> str:
+    return "been stopped" if state == "stopped" else state

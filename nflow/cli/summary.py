@@ -57,12 +57,10 @@ def as_json(name: str, run: RunId, view: RunView) -> dict[str, object]:
     }
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: `0.12 s`, `12.3 s`, `4:05 min`, `1:02:03 h`."""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
+def duration(seconds: float, *, digits: int = 2) -> str:
+    """Seconds as a person reads them: `0.12 s`, `12.3 s`, `4:05 min`, `1:02:03 h`; small ones with so many digits."""
     if seconds < 59.95:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.{digits if seconds < 10 else 1}f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"

@@ -59,8 +59,8 @@ class Frame:
     done: int
     total: int  #: tasks of all dag runs that were started so far
     running: int
-    dags: tuple[DagFrame, ...]  #: the oldest of those in flight
-    more_dags: int  #: in flight beside those
+    dags: tuple[DagFrame, ...]  #: in flight; the oldest of those with running tasks come first
+    more_dags: int  #: in flight beside these
     stopping: str | None = None  #: why, once somebody has asked for it
 
 
@@ -117,7 +117,7 @@ class RunView:
 
     def frame(self) -> Frame:
         """The run as it is now."""
-        flying = list(self._flying.items())
+        flying = sorted(self._flying.items(), key=lambda item: not item[1].running)
         over = self._counts.total()
         return Frame(
             done=over + sum(len(dag.settled) for _, dag in flying),

@@ -6,6 +6,7 @@ hand on is stored under its run and goes with it.
 
 import asyncio
 import secrets
+from contextlib import suppress
 
 from nflow.bus.port import Bus
 from nflow.core.dataset import BLOB, Ref
@@ -68,21 +69,23 @@ class Blobs:
 
     async def _put_chunks(self, upload: str, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
-        places = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
-        starts = range(0, max(len(view), 1), CHUNK_BYTES)
-        async with asyncio.TaskGroup() as uploads:
-            for number, start in enumerate(starts):
-                await places.acquire()
-                chunk = bytes(view[start : start + CHUNK_BYTES])
-                uploads.create_task(self._put_chunk(self._subjects.blob(upload, number), chunk, places))
+        starts = iter(enumerate(range(0, max(len(view), 1), CHUNK_BYTES)))
 
-    async def _put_chunk(self, subject: str, chunk: bytes, places: asyncio.Semaphore) -> None:
+        async def carry() -> None:
+            for number, start in starts:
+                chunk = bytes(view[start : start + CHUNK_BYTES])
+                with suppress(Conflict):  # stored before: by an earlier submit, or by an earlier try of this one
+                    await self._bus.append(self._subjects.blob(upload, number), chunk, expect=0)
+
+        if len(view) <= CHUNK_BYTES:
+            await carry()
+            return
         try:
-            await self._bus.append(subject, chunk, expect=0)
-        except Conflict:
-            pass  # stored before: by an earlier submit, or by an earlier try of this one
-        finally:
-            places.release()
+            async with asyncio.TaskGroup() as carriers:
+                for _ in range(CHUNKS_IN_FLIGHT):
+                    carriers.create_task(carry())
+        except ExceptionGroup as failed:  # it is of no use to the caller that many carried the same burden
+            raise failed.exceptions[0] from None
 
     async def _get_chunks(self, upload: str) -> bytes:
         chunks: dict[int, bytes] = {}

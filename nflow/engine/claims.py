@@ -4,6 +4,7 @@ A claim is checked against the last event of the task, and the outcome against t
 out by a refused write, however late it comes.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -12,10 +13,14 @@ from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased,
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import REST, Verdict
-from nflow.errors import Conflict
+from nflow.errors import Conflict, StorageFull
 from nflow.wire.messages import pack_events, unpack_events
 
 _log = logging.getLogger(__name__)
+
+#: Seconds between tries to record an outcome on a full server.
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
 
 #: An attempt that took this many workers along is failed, so that it does not walk through the whole site.
 LOST_EXECUTIONS = 3
@@ -34,9 +39,13 @@ class Claim:
     lost: int
 
     async def settle(self, outcome: bytes) -> bool:
-        """Record the outcome (packed events); False if a successor has claimed the attempt meanwhile."""
+        """Record the outcome (packed events); False if a successor has claimed the attempt meanwhile.
+
+        Raises:
+            TooLarge: it does not fit into a message; a shorter one may follow.
+        """
         try:
-            await self.engine.bus.append(self.subject, outcome, expect=self.seq)
+            await self._store(outcome)
         except Conflict:
             self.drop()
             return False
@@ -44,8 +53,8 @@ class Claim:
         self.engine.holdings.discard(self.job)
         return True
 
-    async def release(self) -> None:
-        """Give the attempt back before user code ran: another claim may follow at once."""
+    async def release(self, delay: float = 0.0) -> None:
+        """Give the attempt back before user code ran: another claim may follow after `delay` seconds."""
         released = TaskReleased(
             task=self.task.task, attempt=self.task.attempt, execution=self.execution, lost=self.lost
         )
@@ -54,7 +63,7 @@ class Claim:
         except Conflict:
             self.drop()
             return
-        await self.engine.holdings.hand_back(self.job)
+        await self.engine.holdings.hand_back(self.job, delay)
 
     async def still_mine(self) -> bool:
         """Whether no later event than the claim is recorded."""
@@ -65,6 +74,19 @@ class Claim:
         """A successor has it: touch the job no more."""
         self.job.drop()
         self.engine.holdings.discard(self.job)
+
+    async def _store(self, outcome: bytes) -> None:
+        """Store the outcome when there is room: it exists only here, and the work would have to be done again."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self.engine.bus.append(self.subject, outcome, expect=self.seq)
+            except StorageFull as full:
+                _log.error("%s: its outcome waits for room on the server. %s", self.subject, full)
+                await asyncio.sleep(pause)  # a pause between tries of a refused request: nothing announces free space
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                return
 
 
 class Claimer:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from nflow.bus.port import Job, Record
 from nflow.core import dag_run
@@ -34,6 +35,7 @@ class DagDriver(Driver):
         self._after: dict[TaskId, int] = {}  # the last event of tasks that will be claimed a second time
         self._tasks: dict[TaskId, TaskSpec] = {}
         self._python = ""
+        self._tellings: list[asyncio.Task[None]] = []  # what the workflow must hear before it hears of the end
 
     async def _prepare(self) -> None:
         spec = await self.engine.specs.get(self._message.spec)
@@ -42,11 +44,10 @@ class DagDriver(Driver):
         self._tasks = {task.id: task for task in dag.tasks}
         dag_input = await self.engine.unpack(self._message.input, self._message.input_blob)
         self._machine = DagRun(self._dag, dag, dag_input)
-        dag_run.begin(self._machine)
 
     def _apply(self, event: Event, record: Record) -> list[Command]:
         if isinstance(event, TaskReleased):
-            self._after[event.task] = record.seq
+            self._after[event.task] = max(record.seq, self._after.get(event.task, 0))  # pushes may be late
         return dag_run.apply(self._machine, event)
 
     def _outstanding(self) -> list[Command]:
@@ -64,7 +65,7 @@ class DagDriver(Driver):
                 case Cancel():
                     cancelled.append(command)
                 case StopRun():
-                    self.spawn(self._stop_run(command))
+                    self._tellings.append(self.spawn(self._stop_run(command)))
                 case FinishDag():
                     self.spawn(self._finish(command))
         if cancelled:
@@ -135,6 +136,7 @@ class DagDriver(Driver):
     async def _finish(self, command: FinishDag) -> None:
         self.ending = True
         await self.recorded()
+        await asyncio.gather(*self._tellings)
         finished = DagFinished(
             dag=self._dag,
             status=command.status,
@@ -143,12 +145,10 @@ class DagDriver(Driver):
             skipped=command.skipped,
             cancelled=command.cancelled,
         )
-        try:
+        with suppress(Conflict):  # an earlier driver of this dag run had come so far
             await self.engine.bus.append(
                 self.engine.subjects.dag_finished(self.run, self._dag), pack_events([finished]), expect=0
             )
-        except Conflict:
-            pass  # an earlier driver of this dag run had come so far
         self.end()
 
     def _job_subject(self, task: TaskSpec, attempt: int) -> str:

@@ -50,7 +50,7 @@ class Driver(ABC):
         self._owner = await take_ownership(
             self.engine.bus, self.job, subjects.owner(self.run, self.dag), self.engine.holdings
         )
-        self._own = OwnLog(self.engine.bus, subjects.own(self.run, self.dag), self._owner, self._stand_down)
+        self._own = OwnLog(self.engine.bus, subjects.own(self.run, self.dag), self._owner, self._on_unwritten)
         await self._prepare()
         self.follower = Follower(self.engine.bus, subjects.log(self.run, self.dag), self._on_record)
         try:
@@ -75,11 +75,12 @@ class Driver(ABC):
         assert self._own is not None
         await self._own.written()
 
-    def spawn(self, work: Coroutine[object, object, None]) -> None:
+    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Do this beside everything else; should it fail, so does the driver."""
         task = asyncio.ensure_future(work)
         self._works.add(task)
         task.add_done_callback(self._on_work_done)
+        return task
 
     def end(self) -> None:
         """All is done."""
@@ -105,9 +106,10 @@ class Driver(ABC):
     async def _follow_to_the_end(self, owner: Guard) -> None:
         await self.follower.start()
         await self.follower.reach(owner.seq)
-        self.engine.reconciler.add(self.follower.check)
-        self.live = True
-        self._perform(self._outstanding())
+        if not self._ended.done():  # what was read may have ended it
+            self.engine.reconciler.add(self.follower.check)
+            self.live = True
+            self._perform(self._outstanding())
         await self._ended
 
     def _on_record(self, record: Record) -> None:
@@ -138,6 +140,12 @@ class Driver(ABC):
         if not work.cancelled() and (error := work.exception()) is not None:
             self._fail(error)
 
+    def _on_unwritten(self, error: Exception) -> None:
+        if isinstance(error, Fenced):
+            self._stand_down()
+        else:
+            self._fail(error)
+
     def _stand_down(self) -> None:
         """A successor drives this log: touch the job no more, and end."""
         self.job.drop()
@@ -148,3 +156,4 @@ class Driver(ABC):
         self.live = False
         if not self._ended.done():
             self._ended.set_exception(error)
+            self._ended.exception()  # seen: a driver that is being cancelled does not look at it any more

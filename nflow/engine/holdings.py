@@ -95,6 +95,13 @@ class Holdings:
             return Verdict.TAKE
         return Verdict.HAND_BACK if answer == _MINE else Verdict.TAKE
 
+    async def is_held(self, subject: str, holder: WorkerId) -> bool:
+        """Whether that worker is alive and says that it holds the job of this subject."""
+        try:
+            return await self._bus.ask(self._subjects.holder(holder), subject.encode(), timeout=SILENCE) == _MINE
+        except (NobodyThere, TimeoutError):
+            return False
+
     def close(self) -> None:
         """Answer no more: what was held here may be taken at once."""
         self._answers.close()

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 from nflow.bus.port import Bus, Guard, Record
 from nflow.core.events import Event
-from nflow.errors import Fenced
+from nflow.errors import BusError
 from nflow.wire.messages import pack_events
 
 _log = logging.getLogger(__name__)
 
-#: Events of one guarded append, so that the record of a wide dag's end stays below any server's message size.
+#: Events of one guarded append, unless they are larger than a message may be: then it is fewer.
 EVENTS_PER_RECORD = 2000
 
 #: Records that are stored between the two looks of a comparison spoil it, so it is tried so many times.
@@ -126,7 +126,11 @@ class Follower:
             self._repair = asyncio.ensure_future(self._read_quietly())
 
     async def _read_quietly(self) -> None:
-        found = await self._read_all()
+        try:
+            found = await self._read_all()
+        except BusError as error:
+            _log.warning("%s: %s", self._subject, error)  # the next comparison with the server tries again
+            return
         if found:
             _log.debug("read %d records of %s that no push had brought", found, self._subject)
 
@@ -137,27 +141,36 @@ class OwnLog:
     On a replicated stream, guarded appends in flight together are refused; one at a time they never are.
     """
 
-    def __init__(self, bus: Bus, subject: str, guard: Guard, on_fenced: Callable[[], None]) -> None:
+    def __init__(self, bus: Bus, subject: str, guard: Guard, on_failed: Callable[[Exception], None]) -> None:
         self._bus = bus
         self._subject = subject
         self._guard = guard
-        self._on_fenced = on_fenced
+        self._on_failed = on_failed
         self._waiting: list[Event] = []
+        self._appended = self._stored = 0  # events, ever
+        self._progress = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
-        self._fenced = False
+        self._failure: Exception | None = None
 
     def append(self, events: Sequence[Event]) -> None:
         """Write these soon, after what was appended before."""
         self._waiting.extend(events)
-        if self._writer is None:
+        self._appended += len(events)
+        if self._writer is None and self._failure is None:
             self._writer = asyncio.ensure_future(self._write())
 
     async def written(self) -> None:
-        """Return when all that was appended is stored."""
-        while self._writer is not None:
-            await asyncio.shield(self._writer)
-        if self._fenced:
-            raise Fenced(f"{self._subject} has another owner by now.")
+        """Return when all that was appended before is stored.
+
+        Raises:
+            Fenced: the log has another owner by now.
+            BusError: it could not be stored.
+        """
+        mark = self._appended
+        while self._stored < mark and self._failure is None:
+            await self._progress.wait()
+        if self._failure is not None:
+            raise self._failure
 
     def close(self) -> None:
         """Write no more."""
@@ -167,10 +180,23 @@ class OwnLog:
     async def _write(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:EVENTS_PER_RECORD], self._waiting[EVENTS_PER_RECORD:]
-                await self._bus.append(self._subject, pack_events(batch), guard=self._guard)
-        except Fenced:
-            self._fenced = True
-            self._on_fenced()
+                await self._write_next()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the owner must learn that its log is not written
+            self._failure = error
+            self._on_failed(error)
         finally:
             self._writer = None
+            self._tell()
+
+    async def _write_next(self) -> None:
+        batch = self._waiting[:EVENTS_PER_RECORD]
+        while len(payload := pack_events(batch)) > self._bus.max_payload_bytes and len(batch) > 1:
+            batch = batch[: len(batch) // 2]
+        await self._bus.append(self._subject, payload, guard=self._guard)
+        del self._waiting[: len(batch)]
+        self._stored += len(batch)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()

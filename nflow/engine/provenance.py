@@ -40,11 +40,10 @@ def _take(document: dict[str, Any], record: Record) -> None:
             case DagFinished(dag=dag):
                 _end(_dag(document, dag, at), at)
             case TaskStarted(task=task, worker=worker):
-                dag = _dag(document, str(name_of(place.dag)), at)
-                dag["tasks"][task] = {"start_time": at, "worker": worker}
+                tasks = _dag(document, str(name_of(place.dag)), at)["tasks"]
+                tasks[task] = {"start_time": at, "worker": worker}
             case TaskSucceeded(task=task) | TaskFailed(task=task) | TaskAborted(task=task):
-                dag = _dag(document, str(name_of(place.dag)), at)
-                entry = dag["tasks"].setdefault(task, {})
+                entry = _dag(document, str(name_of(place.dag)), at)["tasks"].setdefault(task, {})
                 provenance = event.provenance
                 entry |= {"host": provenance.host, "pid": provenance.pid, "attempt": event.attempt}
                 entry |= {"execution": event.execution, "peak_memory": provenance.peak_memory_bytes}

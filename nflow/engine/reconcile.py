@@ -26,7 +26,7 @@ class Reconciler:
         """Call `check` at each tick; it returns the number of records that it had to repair."""
         self._checks.add(check)
         if self._clock is None:
-            self._clock = asyncio.ensure_future(self._tick())
+            self._clock = asyncio.ensure_future(self._tick_for_ever())
 
     def discard(self, check: Check) -> None:
         """Call it no more."""
@@ -37,13 +37,17 @@ class Reconciler:
         if self._clock is not None:
             self._clock.cancel()
 
-    async def _tick(self) -> None:
+    async def tick(self) -> None:
+        """Call them all, once."""
+        found = await asyncio.gather(*(check() for check in list(self._checks)), return_exceptions=True)
+        for result in found:
+            if isinstance(result, BaseException):
+                _log.warning("a log could not be compared with the server: %s", result)
+            elif result:
+                self.repaired += result
+                _log.warning("%d records had not been pushed and were read instead", result)
+
+    async def _tick_for_ever(self) -> None:
         while True:
             await asyncio.sleep(LEASE)  # a clock, not a wait: what it looks after moves by pushes
-            found = await asyncio.gather(*(check() for check in list(self._checks)), return_exceptions=True)
-            for result in found:
-                if isinstance(result, BaseException):
-                    _log.warning("a log could not be compared with the server: %s", result)
-                elif result:
-                    self.repaired += result
-                    _log.warning("%d records had not been pushed and were read instead", result)
+            await self.tick()

@@ -1,10 +1,11 @@
 """The index of runs: what `status` lists without reading a log. A hint for people; the logs are the truth."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from nflow.bus.port import Bus
 from nflow.core.ids import RunId
-from nflow.errors import RunNotFound
+from nflow.errors import Conflict, RunNotFound
 from nflow.wire.frames import pack_plain, unpack_plain
 from nflow.wire.subjects import Subjects
 
@@ -43,8 +44,12 @@ class RunIndex:
 
     async def put(self, entry: RunEntry) -> None:
         """Write or replace the entry of a run."""
-        fields = {name: getattr(entry, name) for name in RunEntry.__slots__}
-        await self._bus.append(self._subjects.kv(BUCKET, entry.run), pack_plain(fields))
+        await self._bus.append(self._subjects.kv(BUCKET, entry.run), _pack(entry))
+
+    async def announce(self, entry: RunEntry) -> None:
+        """Write the entry of a run that was just submitted, unless its driver was faster."""
+        with suppress(Conflict):
+            await self._bus.append(self._subjects.kv(BUCKET, entry.run), _pack(entry), expect=0)
 
     async def get(self, run: RunId) -> RunEntry | None:
         """The entry of exactly this run."""
@@ -77,3 +82,7 @@ class RunIndex:
             raise RunNotFound(f"No run begins with '{text}'. `nflow status --all` lists the runs that are known.")
         several = ", ".join(entry.run for entry in found[:5])
         raise RunNotFound(f"{len(found)} runs begin with '{text}': {several}. Give more of the id.")
+
+
+def _pack(entry: RunEntry) -> bytes:
+    return pack_plain({name: getattr(entry, name) for name in RunEntry.__slots__})

@@ -20,11 +20,6 @@ class Cache(Generic[T]):
         self._size = size
         self._values: OrderedDict[str, asyncio.Future[T]] = OrderedDict()
 
-    def at_hand(self, digest: str) -> T | None:
-        """The value, if no waiting is needed."""
-        future = self._values.get(digest)
-        return future.result() if future is not None and future.done() else None
-
     async def get(self, digest: str) -> T:
         """The value of that digest; what cannot be fetched now is tried again the next time."""
         future = self._values.get(digest)

@@ -32,13 +32,17 @@ class WorkflowDriver(Driver):
         self._machine = WorkflowRun(self.run, self._spec)
 
     def _apply(self, event: Event, record: Record) -> list[Command]:
+        before = self._machine.state
         if isinstance(event, RunStarted):
             self._started = record.at
         elif isinstance(event, RunFinished) and self._finished is None:
             self._finished = event, record.at
             if self.live:
                 self.spawn(self._close_run(event, record.at))
-        return workflow_run.apply(self._machine, event)
+        commands = workflow_run.apply(self._machine, event)
+        if self.live and self._finished is None and self._machine.state is not before:
+            self.spawn(self._note(self._machine.state.value))
+        return commands
 
     def _outstanding(self) -> list[Command]:
         if self._started is None:
@@ -74,7 +78,6 @@ class WorkflowDriver(Driver):
             parameters=self._message.parameters,
         )
         self.record([started])
-        await self._note("running")
 
     async def _start_dag(self, command: StartDag) -> None:
         await self.recorded()
@@ -99,7 +102,7 @@ class WorkflowDriver(Driver):
     async def _finish(self, command: FinishRun) -> None:
         """Record the end, unless a look at the log shows that somebody has asked for more."""
         await self.recorded()
-        if await self.follower.complete():
+        if await self.follower.complete() and self._machine.is_due:  # a push may have been faster than the look
             self.record([RunFinished(status=command.status, reason=command.reason)])
             return
         self._finishing = False

@@ -70,15 +70,11 @@ class TaskCalls:
             return await watch.answer(key)
 
     async def _join_dags(self, names: Sequence[str] | None) -> None:
-        wanted = None if names is None else [DagId(name) for name in names]
+        wanted = None if names is None else frozenset(map(DagId, names))
         async with self._watches.of(self._job.run) as watch:
-            if not watch.still_running(wanted, self._job.dag):
-                return
-            self._pool.lend()
-            try:
-                await watch.joined(wanted, self._job.dag)
-            finally:
-                await self._pool.resume()
+            if watch.still_running(wanted, self._job.dag):
+                async with self._pool.lending():
+                    await watch.joined(wanted, self._job.dag)
 
     async def _stop_dag(self, name: str) -> None:
         await self._ask(StopRequested(reason="stop_dag was called", by=self._by, dag=DagId(name)))

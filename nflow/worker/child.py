@@ -17,11 +17,11 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from nflow.core.events import Provenance, RemoteError, TaskAborted, TaskEvent, TaskFailed, TaskSucceeded
 from nflow.core.ids import WorkerId
 from nflow.core.jobs import TaskJob
-from nflow.errors import NflowError
 from nflow.models.context import TaskContext
 from nflow.models.execution import Aborted, Ending, Failed, Succeeded, run_task
 from nflow.models.task import BaseTask
@@ -105,7 +105,8 @@ class _ChildSlot:
         return run_task(task, data, TaskStore(calls), TaskSignal(calls, self._stop, job), context)
 
     def _task(self, job: TaskJob) -> BaseTask:
-        kind, state = unpack_code(self._code[job.code], what=f"Task '{job.name}'")  # type: ignore[misc]
+        shipped: Any = unpack_code(self._code[job.code], what=f"Task '{job.name}'")
+        kind, state = shipped
         task: BaseTask = kind.restored(state, name=job.name, queue=job.queue)
         return task
 

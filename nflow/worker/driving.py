@@ -15,7 +15,8 @@ from nflow.worker.reception import Reception
 
 _log = logging.getLogger(__name__)
 
-#: Runs and dag runs that one worker drives at once; more wait, for it or for another worker.
+#: Runs that one worker drives at once, and dag runs; more wait, for it or for another worker. They are counted apart:
+#: runs that wait for their dags must not take the places of these.
 MOST_DRIVEN = 4000
 
 #: Seconds before a run whose driver failed here is driven again, here or elsewhere.
@@ -23,13 +24,14 @@ SECOND_TRY = 2.0
 
 
 class Driving:
-    """Takes workflow and dag jobs and drives them."""
+    """Takes the jobs of one kind, workflows or dags, and drives them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reception = Reception(engine)
         self._intakes: list[Intake] = []
         self._drives: dict[Driver, asyncio.Task[None]] = {}
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._drives)
@@ -37,50 +39,72 @@ class Driving:
     def add(self, intake: Intake) -> None:
         """Take jobs from one more queue."""
         self._intakes.append(intake)
-        intake.want(MOST_DRIVEN - len(self._drives))
+        self._ask()
 
     def on_job(self, job: Job) -> None:
         """Drive the run or dag run of `job`."""
         match self._reception.open(job):
-            case WorkflowJob() as message:
-                self._begin(WorkflowDriver(self._engine, job, message))
-            case DagJob() as message:
-                self._begin(DagDriver(self._engine, job, message))
+            case WorkflowJob() | DagJob() as message:
+                self._begin(job, message)
             case None:
                 pass
             case other:
                 self._reception.refuse(job, f"a {type(other).__name__} in a queue for drivers")
+        self._ask()
 
     async def hand_back(self) -> None:
         """Take no more, and give all that is driven here to other workers at once."""
+        self.stop_taking()
+        drives = dict(self._drives)
+        left = {driver: drive for driver, drive in drives.items() if not driver.ending}
+        for drive in left.values():
+            drive.cancel()
+        await asyncio.gather(*drives.values(), return_exceptions=True)
+        for driver, drive in left.items():
+            if drive.cancelled():  # else it had come to its end, or somebody else drives by now
+                await self._engine.holdings.hand_back(driver.job)
+
+    def stop_taking(self) -> None:
+        """Take no more."""
+        self._closed = True
         for intake in self._intakes:
             intake.close()
-        drives = dict(self._drives)
-        left = [driver for driver in drives if not driver.ending]
-        for driver in left:
-            drives[driver].cancel()
-        await asyncio.gather(*drives.values(), return_exceptions=True)
-        for driver in left:
-            await self._engine.holdings.hand_back(driver.job)
 
-    def _begin(self, driver: Driver) -> None:
-        drive = asyncio.ensure_future(self._drive(driver))
+    def close(self) -> None:
+        """Stop driving; other workers will find out."""
+        self.stop_taking()
+        for drive in self._drives.values():
+            drive.cancel()
+
+    def _begin(self, job: Job, message: WorkflowJob | DagJob) -> None:
+        if self._closed:  # it was on its way already
+            self._reception.turn_away(job)
+            return
+        driver: Driver
+        if isinstance(message, WorkflowJob):
+            driver = WorkflowDriver(self._engine, job, message)
+        else:
+            driver = DagDriver(self._engine, job, message)
+        drive = asyncio.ensure_future(self._drive(driver, message))
         self._drives[driver] = drive
         drive.add_done_callback(lambda _: self._over(driver))
 
     def _over(self, driver: Driver) -> None:
-        self._drives.pop(driver, None)
-        for intake in self._intakes:
-            intake.want(MOST_DRIVEN - len(self._drives))
+        del self._drives[driver]
+        self._ask()
 
-    async def _drive(self, driver: Driver) -> None:
+    def _ask(self) -> None:
+        if not self._closed:
+            for intake in self._intakes:
+                intake.want(MOST_DRIVEN - len(self._drives))
+
+    async def _drive(self, driver: Driver, message: WorkflowJob | DagJob) -> None:
         try:
             await driver.drive()
         except NotOwner:
             pass
         except Fenced as fenced:
             _log.warning("%s", fenced)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on elsewhere
             _log.exception("run %s, %s: its driver failed", driver.run, driver.dag or "workflow")
-            self._engine.holdings.discard(driver.job)
-            await self._reception.failed(driver.job, f"{type(error).__name__}: {error}", SECOND_TRY)
+            await self._reception.failed(driver.job, message, error, SECOND_TRY)

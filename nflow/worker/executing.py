@@ -1,16 +1,18 @@
 """The tasks that a worker runs, and how many jobs it asks for."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 
 from nflow.bus.port import Intake, Job
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import TaskJob
+from nflow.errors import NflowError
 from nflow.worker.execution import Execution
 from nflow.worker.means import Means
 from nflow.worker.pace import Pace
-from nflow.worker.reception import Reception
+from nflow.worker.reception import MOST_TRIES, Reception
 from nflow.worker.stops import Stops
 
 _log = logging.getLogger(__name__)
@@ -48,14 +50,19 @@ class Executing:
             self._executions[execution] = asyncio.ensure_future(self._run(execution))
         elif message is not None:
             self._reception.refuse(job, f"a {type(message).__name__} in a queue for tasks")
+        self._ask()
 
-    async def drain(self) -> None:
-        """Take no more; give back what has not begun; return when the last task has ended."""
+    def stop_taking(self) -> None:
+        """Take no more."""
         self._closed = True
         for intake in self._intakes:
             intake.close()
+
+    async def drain(self) -> None:
+        """Take no more; give back what has not begun; return when the last task has ended."""
+        self.stop_taking()
         for execution, work in self._executions.items():
-            if not execution.begun:
+            if execution.started and not execution.begun:
                 work.cancel()
         while self._executions:
             await asyncio.wait(self._executions.values())
@@ -67,27 +74,41 @@ class Executing:
 
     def close(self) -> None:
         """Kill what still runs."""
-        self._closed = self._killed = True
+        self.stop_taking()
+        self._killed = True
         self._stops.close()
         for work in self._executions.values():
             work.cancel()
 
     async def _run(self, execution: Execution) -> None:
         try:
-            await execution.run()
+            if self._closed:  # it was on its way already
+                await execution.release()
+            else:
+                await execution.run()
         except asyncio.CancelledError:
             if not self._killed:
                 await execution.release()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the task is tried elsewhere
             _log.exception("%s: this worker could not run it", execution.job.subject)
-            self._means.engine.holdings.discard(execution.job)
-            await self._reception.failed(execution.job, f"{type(error).__name__}: {error}", SECOND_TRY)
+            await self._failed(execution, error)
         finally:
             del self._executions[execution]
             self._ask()
 
+    async def _failed(self, execution: Execution, error: Exception) -> None:
+        """Let another worker try; that this one could not does not count as a worker that was lost."""
+        if not execution.begun and execution.job.deliveries < MOST_TRIES:
+            with contextlib.suppress(NflowError):
+                await execution.release(SECOND_TRY)
+                return
+        await self._reception.failed(execution.job, execution.task, error, SECOND_TRY)
+
     def _ask(self) -> None:
-        """Ask for as many tasks as there are places: idle slots, and a little ahead where tasks are short."""
+        """Ask for as many tasks as there are places: idle slots, and a little ahead where tasks are short.
+
+        Every queue is asked for all of them; when one has filled a place, the others are told.
+        """
         if self._closed:
             return
         pool = self._means.pool

@@ -8,7 +8,7 @@ from nflow.bus.port import Job
 from nflow.core.events import Provenance, RemoteError, TaskCancelled, TaskEvent, TaskFailed
 from nflow.core.jobs import TaskJob
 from nflow.engine.claims import Claim
-from nflow.errors import NflowError
+from nflow.errors import NflowError, TooLarge
 from nflow.wire.messages import pack_events
 from nflow.worker.calls import TaskCalls
 from nflow.worker.means import Means
@@ -29,6 +29,7 @@ class Execution:
     def __init__(self, means: Means, job: Job, task: TaskJob, pace: Pace, stops: Stops) -> None:
         self.job = job
         self.task = task
+        self.started = False  #: the claim may have been made
         self.begun = False  #: user code may have run
         self.log = means.engine.subjects.log(task.run, task.dag)
         self._means = means
@@ -39,10 +40,12 @@ class Execution:
         self._ended_by: str | None = None  #: why this worker has signalled the process
         self._given_back = False
         self._lost = False
+        self._start = 0.0
         self._clocks: list[asyncio.TimerHandle] = []
 
     async def run(self) -> None:
         """Claim the attempt, run it, record its outcome."""
+        self.started = True
         holdings = self._means.engine.holdings
         if not holdings.add(self.job, still_mine=self._still_mine, stand_down=self._stand_down):
             return
@@ -51,10 +54,11 @@ class Execution:
             return
         slot = await self._means.pool.acquire(PATIENCE)
         if slot is None:
+            self._pace.took(PATIENCE)  # what runs here is long by now: claim nothing ahead of it
             await self.release()
             return
         try:
-            outcome = None if self._lost else await self._run_in(slot, self._claim)
+            outcome = None if self._lost or self._given_back else await self._run_in(slot, self._claim)
         finally:
             self._slot = None
             for clock in self._clocks:
@@ -63,14 +67,14 @@ class Execution:
         if self._given_back:
             await self.release()
         elif outcome is not None and not self._lost:
-            await self._claim.settle(outcome)
+            await self._settle(self._claim, outcome, slot.process.pid)
 
-    async def release(self) -> None:
+    async def release(self, delay: float = 0.0) -> None:
         """Give the attempt back to its queue."""
         if self._claim is not None and not self._lost:
-            await self._claim.release()
+            await self._claim.release(delay)
         elif self._claim is None:
-            await self._means.engine.holdings.hand_back(self.job)
+            await self._means.engine.holdings.hand_back(self.job, delay)
 
     def check_stop(self) -> None:
         """If the dag run is to stop: tell the task, and end it when its grace is over."""
@@ -90,7 +94,7 @@ class Execution:
     async def _run_in(self, slot: Slot, claim: Claim) -> bytes | None:
         self._slot = slot
         self.begun = True
-        start = time.time()
+        self._start = time.time()
         try:
             request = await self._request(slot, claim)
             self.check_stop()
@@ -101,22 +105,29 @@ class Execution:
                 call=TaskCalls(self._means.engine, self._means.pool, self._means.watches, self.task),
             )
         except SlotDied as death:
-            return None if self._given_back else pack_events([self._death(claim, death, start, slot.process.pid)])
+            return None if self._given_back else pack_events([self._death(claim, death, slot.process.pid)])
         except NflowError as error:  # code or input that cannot be fetched any more
-            return pack_events([self._failure(claim, type(error).__name__, str(error), start, pid=0)])
-        self._pace.took(time.time() - start)
+            return pack_events([self._failure(claim, type(error).__name__, str(error), pid=0)])
+        self._pace.took(time.time() - self._start)
         self._given_back = False  # it ended by itself before it was ended
         return outcome
 
     async def _request(self, slot: Slot, claim: Claim) -> tuple[object, ...]:
         """What the slot needs to know. Code goes there once, and stays in its hands."""
         task, means = self.task, self._means
+        given = None if task.input_blob is None else await means.engine.blobs.get(task.input_blob)
         code = None
         if task.code not in slot.known_code:
             code = await means.code.get(task.code)
-            slot.known_code.add(task.code)
-        given = None if task.input_blob is None else await means.engine.blobs.get(task.input_blob)
+            slot.known_code.add(task.code)  # last, for then it is sent there
         return self.job.payload, given, code, claim.execution, means.engine.holdings.worker, means.host
+
+    async def _settle(self, claim: Claim, outcome: bytes, pid: int) -> None:
+        try:
+            await claim.settle(outcome)
+        except TooLarge as error:
+            message = f"What the task hands on, with all its names, does not fit into a message. {error}"
+            await claim.settle(pack_events([self._failure(claim, "TooLarge", message, pid)]))
 
     def _end_after(self, seconds: float, reason: str) -> None:
         self._ended_by = reason
@@ -128,24 +139,25 @@ class Execution:
         if self._slot is not None:
             self._slot.signal_group(signum)
 
-    def _death(self, claim: Claim, death: SlotDied, start: float, pid: int) -> TaskEvent:
+    def _death(self, claim: Claim, death: SlotDied, pid: int) -> TaskEvent:
         if self._ended_by is not None:
-            provenance = self._provenance(start, pid)
+            provenance = self._provenance(pid)
             return TaskCancelled(task=self.task.task, reason=self._ended_by, provenance=provenance)
-        return self._failure(claim, "SlotDied", f"{str(death).capitalize()}.", start, pid)
+        message = str(death)
+        return self._failure(claim, "SlotDied", f"{message[0].upper()}{message[1:]}.", pid)
 
-    def _failure(self, claim: Claim, kind: str, message: str, start: float, pid: int) -> TaskFailed:
+    def _failure(self, claim: Claim, kind: str, message: str, pid: int) -> TaskFailed:
         return TaskFailed(
             task=self.task.task,
             attempt=self.task.attempt,
             execution=claim.execution,
             error=RemoteError(type=kind, message=message),
-            provenance=self._provenance(start, pid),
+            provenance=self._provenance(pid),
         )
 
-    def _provenance(self, start: float, pid: int) -> Provenance:
+    def _provenance(self, pid: int) -> Provenance:
         worker = self._means.engine.holdings.worker
-        return Provenance(worker=worker, host=self._means.host, pid=pid, start=start, end=time.time())
+        return Provenance(worker=worker, host=self._means.host, pid=pid, start=self._start, end=time.time())
 
     async def _still_mine(self) -> bool:
         return self._claim is None or await self._claim.still_mine()

@@ -1,6 +1,7 @@
 """What a worker tells of itself, for people: renewed while it lives, forgotten soon after it does not."""
 
 import asyncio
+import logging
 import os
 import platform
 import time
@@ -11,9 +12,12 @@ from typing import Any
 
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
+from nflow.errors import BusError
 from nflow.wire.frames import pack_plain, unpack_plain
 from nflow.wire.python import python_tag
 from nflow.worker.duties import Duties
+
+_log = logging.getLogger(__name__)
 
 BUCKET = "workers"
 
@@ -62,7 +66,7 @@ class Heartbeat:
         """Be listed no more."""
         if self._clock is not None:
             self._clock.cancel()
-            with suppress(TimeoutError):  # without a server there is nobody to tell, and nothing to wait for
+            with suppress(TimeoutError, BusError):  # without a server there is nobody to tell, and nothing to wait for
                 async with asyncio.timeout(FAREWELL):
                     await self._engine.bus.purge(self._subject)
 
@@ -72,7 +76,10 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         while True:
-            await self._engine.bus.append(self._subject, pack_plain(self._fields()), ttl=FORGOTTEN)
+            try:
+                await self._engine.bus.append(self._subject, pack_plain(self._fields()), ttl=FORGOTTEN)
+            except BusError as error:
+                _log.warning("this worker is not listed for now: %s", error)
             await asyncio.sleep(BEAT)  # a clock, not a wait
 
     def _fields(self) -> dict[str, Any]:

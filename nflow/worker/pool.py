@@ -6,7 +6,8 @@ process, so that joins nested deeper than there are slots still finish.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from nflow.errors import JoinRefused
 from nflow.worker.slot import Slot
@@ -25,6 +26,7 @@ class Pool:
         self._free = size
         self._lent = 0
         self._idle: list[Slot] = []
+        self._returning: deque[asyncio.Future[bool]] = deque()  # tasks that have waited for others, and go first
         self._waiting: deque[asyncio.Future[bool]] = deque()
         self._closed = False
         self.on_change: Callable[[], None] = lambda: None  #: called when there may be room for more, or for less
@@ -34,16 +36,6 @@ class Pool:
         """Tasks that wait in joins."""
         return self._lent
 
-    @property
-    def free(self) -> int:
-        """Permits that nobody holds or waits for."""
-        return max(0, self._free - len(self._waiting))
-
-    @property
-    def busy(self) -> int:
-        """Tasks that run now."""
-        return self.size - self._free
-
     async def warm_up(self) -> None:
         """Start the processes before there is work for them."""
         started = await asyncio.gather(*(self._start_slot() for _ in range(self.size)))
@@ -52,7 +44,7 @@ class Pool:
 
     async def acquire(self, patience: float) -> Slot | None:
         """A slot to run one task in, after those who came before; None if there is none within `patience` seconds."""
-        if not await self._permit(first=False, patience=patience):
+        if not await self._permit(self._waiting, patience):
             return None
         try:
             while self._idle:
@@ -69,8 +61,9 @@ class Pool:
         self._put_away(slot)
         self._give_permit()
 
-    def lend(self) -> None:
-        """A task waits for others: let another run meanwhile.
+    @asynccontextmanager
+    async def lending(self) -> AsyncIterator[None]:
+        """Let another task run while this one waits for others; it goes on before tasks that have not begun.
 
         Raises:
             JoinRefused: too many wait already.
@@ -83,11 +76,12 @@ class Pool:
         self._lent += 1
         self._give_permit()
         self.on_change()
-
-    async def resume(self) -> None:
-        """The waiting is over: go on as soon as there is a permit, before tasks that have not begun."""
         try:
-            await self._permit(first=True)
+            yield
+            await self._permit(self._returning)
+        except BaseException:
+            self._free -= 1  # it is being ended, and gives back a permit that it does not have; the next that is free
+            raise
         finally:
             self._lent -= 1
             self.on_change()
@@ -99,13 +93,13 @@ class Pool:
             slot.kill()
         self._idle.clear()
 
-    async def _permit(self, *, first: bool, patience: float | None = None) -> bool:
-        if self._free > 0 and (first or not self._waiting):
+    async def _permit(self, line: deque[asyncio.Future[bool]], patience: float | None = None) -> bool:
+        if self._free > 0:  # then nobody waits
             self._free -= 1
             return True
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
-        (self._waiting.appendleft if first else self._waiting.append)(turn)
+        line.append(turn)
         clock = None if patience is None else loop.call_later(patience, _give_up, turn)
         try:
             return await turn
@@ -118,8 +112,9 @@ class Pool:
                 clock.cancel()
 
     def _give_permit(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
+        """Hand on a permit, or keep it: those that are owed come first."""
+        while self._free >= 0 and (line := self._returning or self._waiting):
+            turn = line.popleft()
             if not turn.done():
                 turn.set_result(True)
                 return

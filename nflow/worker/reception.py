@@ -7,7 +7,8 @@ from collections.abc import Coroutine
 from nflow.bus.port import Job
 from nflow.core.jobs import Job as Message
 from nflow.engine.engine import Engine
-from nflow.errors import MessageError, SchemaTooNew
+from nflow.engine.giving_up import give_up
+from nflow.errors import MessageError, NflowError, SchemaTooNew, StorageFull
 from nflow.wire.frames import pack_plain
 from nflow.wire.messages import unpack_job
 from nflow.wire.subjects import job_place
@@ -22,7 +23,7 @@ MOST_TRIES = 20
 
 
 class Reception:
-    """Opens jobs for one worker."""
+    """Opens jobs for one worker, and sees to it that none of them stays in its hands."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -34,23 +35,35 @@ class Reception:
             return unpack_job(job.payload)
         except SchemaTooNew as error:
             _log.warning("%s: %s", job.subject, error)
-            self._spawn(self._engine.holdings.hand_back(job, UPGRADE_PAUSE))
+            self.turn_away(job, UPGRADE_PAUSE)
         except MessageError as error:
             self.refuse(job, str(error))
         return None
 
+    def turn_away(self, job: Job, pause: float = 0.0) -> None:
+        """Return `job` to its queue: it is not for this worker, or not now."""
+        self._spawn(self._engine.holdings.hand_back(job, pause))
+
     def refuse(self, job: Job, reason: str) -> None:
         """Lay `job` down with the dead letters."""
-        self._spawn(self._lay_down(job, reason))
+        self._spawn(self._lay_down(job, reason, UPGRADE_PAUSE))
 
-    async def failed(self, job: Job, reason: str, pause: float) -> None:
-        """Handling `job` failed here: let it be tried again, but not for ever."""
-        if job.deliveries < MOST_TRIES:
-            await self._engine.holdings.hand_back(job, pause)
-        else:
-            await self._lay_down(job, f"{reason} (tried {job.deliveries} times)")
+    async def failed(self, job: Job, message: Message, error: Exception, pause: float) -> None:
+        """Handling `job` failed here: let it be tried again after `pause` seconds, but not for ever.
 
-    async def _lay_down(self, job: Job, reason: str) -> None:
+        A full server and a newer nflow are no faults of the job's; there it is tried until a person has helped.
+        """
+        match error:
+            case SchemaTooNew():
+                await self._engine.holdings.hand_back(job, UPGRADE_PAUSE)
+            case _ if job.deliveries < MOST_TRIES or isinstance(error, StorageFull):
+                await self._engine.holdings.hand_back(job, pause)
+            case _:
+                reason = f"{type(error).__name__}: {error} (tried {job.deliveries} times)"
+                await self._lay_down(job, reason, pause, message)
+
+    async def _lay_down(self, job: Job, reason: str, pause: float, message: Message | None = None) -> None:
+        """Keep `job` for a person to look at; what waited for it is told that it failed."""
         _log.error("%s cannot be handled: %s", job.subject, reason)
         place = job_place(job.subject)
         letter = {
@@ -61,7 +74,14 @@ class Reception:
             "deliveries": job.deliveries,
             "payload": job.payload,
         }
-        await self._engine.bus.append(self._engine.subjects.dead(place.kind, place.run), pack_plain(letter))
+        try:
+            await self._engine.bus.append(self._engine.subjects.dead(place.kind, place.run), pack_plain(letter))
+            if message is not None:
+                await give_up(self._engine, message, reason)
+        except NflowError:
+            _log.exception("%s cannot be laid down either", job.subject)
+            await self._engine.holdings.hand_back(job, pause)
+            return
         await job.ack()
         self._engine.holdings.discard(job)
 

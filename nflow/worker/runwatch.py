@@ -18,8 +18,8 @@ class RunWatch:
     def __init__(self, engine: Engine, run: RunId) -> None:
         self._answers: dict[str, DagStarted | DagRefused] = {}
         self._running: set[DagId] = set()
-        self._finished: set[DagId] = set()
-        self._over = False
+        self._finished: set[DagId] = set()  # also of those whose start was not read yet
+        self.over = False  #: the run has ended: there is nothing to wait for
         self._news: set[asyncio.Future[None]] = set()
         self._engine = engine
         self._follower = Follower(engine.bus, engine.subjects.log(run), self._on_record)
@@ -33,13 +33,20 @@ class RunWatch:
             self._engine.reconciler.add(self._follower.check)
         await asyncio.shield(self._started)
 
+    @property
+    def is_useless(self) -> bool:
+        """Whether nothing more can be learned of it: the run is over, or its log could not be read."""
+        started = self._started
+        unread = started is not None and started.done() and (started.cancelled() or started.exception() is not None)
+        return self.over or unread
+
     async def answer(self, key: str) -> DagId | None:
         """The running name that the request `key` was granted; None where the run is ending.
 
         Raises:
             DagNameUnknown: the workflow has no such dag.
         """
-        await self._until(lambda: key in self._answers or self._over)
+        await self._until(lambda: key in self._answers or self.over)
         match self._answers.get(key):
             case DagStarted(dag=dag):
                 return dag
@@ -48,13 +55,15 @@ class RunWatch:
             case _:
                 return None
 
-    async def joined(self, names: list[DagId] | None, own: DagId) -> None:
+    async def joined(self, names: frozenset[DagId] | None, own: DagId) -> None:
         """Return when none of `names` is running; without names, when none but `own` is."""
-        await self._until(lambda: self._over or not self._still_running(names, own))
+        await self._until(lambda: not self.still_running(names, own))
 
-    def still_running(self, names: list[DagId] | None, own: DagId) -> bool:
+    def still_running(self, names: frozenset[DagId] | None, own: DagId) -> bool:
         """Whether a join would have to wait."""
-        return not self._over and bool(self._still_running(names, own))
+        if self.over:
+            return False
+        return bool(self._running - {own}) if names is None else not self._running.isdisjoint(names)
 
     def close(self) -> None:
         """Follow no more."""
@@ -62,10 +71,6 @@ class RunWatch:
         self._follower.close()
         if self._started is not None:
             self._started.cancel()
-
-    def _still_running(self, names: list[DagId] | None, own: DagId) -> set[DagId]:
-        running = self._running - self._finished
-        return running - {own} if names is None else running & set(names)
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         while not is_so():
@@ -81,13 +86,15 @@ class RunWatch:
             match event:
                 case DagStarted(key=key, dag=dag):
                     self._answers[key] = event
-                    self._running.add(dag)
+                    if dag not in self._finished:
+                        self._running.add(dag)
                 case DagRefused(key=key):
                     self._answers[key] = event
                 case DagFinished(dag=dag):
                     self._finished.add(dag)
+                    self._running.discard(dag)
                 case RunFinished():
-                    self._over = True
+                    self.over = True
                 case _:
                     continue
             for news in self._news:

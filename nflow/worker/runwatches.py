@@ -29,7 +29,8 @@ class RunWatches:
             yield watch
         finally:
             watch.users -= 1
-            self._trim()
+            if not watch.users:
+                self._trim()
 
     def close(self) -> None:
         """Watch nothing more."""
@@ -39,5 +40,6 @@ class RunWatches:
 
     def _trim(self) -> None:
         idle = [run for run, watch in self._watches.items() if not watch.users]
-        for run in idle[: max(0, len(idle) - MOST_IDLE)]:
+        superfluous = idle[: max(0, len(idle) - MOST_IDLE)]
+        for run in {*superfluous, *(run for run in idle if self._watches[run].is_useless)}:
             self._watches.pop(run).close()

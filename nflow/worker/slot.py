@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 #: Seconds that are left, after the end of the process, to read what it has sent.
 LAST_WORDS = 0.5
 
+#: Whether a process can be seen to have ended before it is reaped.
+_HAS_PIDFD = hasattr(os, "pidfd_open")
+
 Publish = Callable[[str, bytes], None]
 Call = Callable[[str, Sequence[Any]], Awaitable[Any]]
 
@@ -44,7 +47,10 @@ def describe_death(returncode: int) -> str:
     """How a process ended, in words."""
     if returncode >= 0:
         return f"the process of the task ended itself with exit code {returncode}"
-    name = signal.Signals(-returncode).name
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # Python has no names for most of the real-time signals
+        name = f"signal {-returncode}"
     hint = ", perhaps by the kernel for want of memory" if name == "SIGKILL" else ""
     return f"the process of the task was ended by {name}{hint}"
 
@@ -65,8 +71,8 @@ class Slot(asyncio.Protocol):
         self._call: Call | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._dead = False
-        self._exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._burial: asyncio.Task[None] | None = None
+        self._disconnected = asyncio.Event()
+        self._burial = asyncio.ensure_future(self._bury())
 
     @property
     def alive(self) -> bool:
@@ -85,21 +91,23 @@ class Slot(asyncio.Protocol):
         Raises:
             SlotDied: the process ended before it said how the task did.
         """
+        if self._dead:
+            raise SlotDied(await self.end())
         self._call = call
         self._outcome = asyncio.get_running_loop().create_future()
         self.capture.begin(subject, attempt)
-        if self._dead:
-            raise SlotDied(await asyncio.shield(self._exited))
         self._send("execute", *request)
         try:
             return await self._outcome
+        except asyncio.CancelledError:
+            self.kill()  # the user code goes on, and whatever it says would be taken for the next task's
+            raise
         finally:
             self._outcome = self._call = None
             self._stop[0] = 0  # here and not before: the stop of the next task may come before it runs
             self.tasks_done += 1
             self.capture.end()
-            for pending in self._calls:
-                pending.cancel()
+            self._silence()
 
     def flag_stop(self) -> None:
         """Let `signal.is_stopped` be true from now on."""
@@ -107,13 +115,19 @@ class Slot(asyncio.Protocol):
 
     def signal_group(self, signum: signal.Signals) -> None:
         """Send a signal to the process and to everything it has started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signum)
+        if self.process.returncode is None or not _HAS_PIDFD:  # once it is reaped, the number may belong to others
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signum)
 
     def kill(self) -> None:
-        """End it, and everything it has started."""
-        if not self._dead:
-            self.signal_group(signal.SIGKILL)
+        """End it, and everything it has started. It runs no task any more."""
+        self._dead = True
+        self.signal_group(signal.SIGKILL)
+
+    async def end(self) -> int:
+        """Its exit code, once it has ended and let go of everything."""
+        await asyncio.shield(self._burial)
+        return cast("int", self.process.returncode)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The pipe stands."""
@@ -123,8 +137,8 @@ class Slot(asyncio.Protocol):
         """Frames from the child."""
         for kind, *rest in self._frames.feed(data):
             match kind:
-                case "call":
-                    work = asyncio.ensure_future(self._answer(*rest))
+                case "call" if self._call is not None:
+                    work = asyncio.ensure_future(self._answer(self._call, *rest))
                     self._calls.add(work)
                     work.add_done_callback(self._calls.discard)
                 case "log":
@@ -134,37 +148,49 @@ class Slot(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The process is gone, or going, or has closed the pipe and is of no use any more."""
-        self._dead = True
-        self.signal_group(signal.SIGKILL)
-        self._burial = asyncio.ensure_future(self._bury())
-
-    def on_exit(self, returncode: int) -> None:
-        """The process is gone. What it has sent is still to be read, up to the end of the pipe."""
-        self._exited.set_result(returncode)
-        self.signal_group(signal.SIGKILL)  # what the task started dies with it
-        if self._transport is not None and not self._dead:
-            # a process in a group of its own may have inherited the pipe, which then has no end
-            asyncio.get_running_loop().call_later(LAST_WORDS, self._transport.abort)
+        self._disconnected.set()
+        self.kill()
 
     async def _bury(self) -> None:
-        returncode = await self._exited
+        """When the process has ended, end what its task has started, and let go of all that led to it."""
+        await _has_ended(self.process)
+        self.kill()  # what the task has started dies with it; the process is not reaped yet, so its number is its own
+        self.process.wait()
+        with contextlib.suppress(TimeoutError):
+            # What it has sent is still to be read, up to the end of the pipe. There is none if another process has
+            # inherited it and left the process group.
+            async with asyncio.timeout(LAST_WORDS):
+                await self._disconnected.wait()
+        if self._transport is not None:
+            self._transport.abort()
         self.capture.end()
         self.capture.close()
         os.close(self._life)
         if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_exception(SlotDied(returncode))
+            self._outcome.set_exception(SlotDied(self.process.returncode))
 
-    async def _answer(self, number: int, name: str, *arguments: Any) -> None:
-        assert self._call is not None
+    def _silence(self) -> None:
+        """The task is over: whoever still waits for an answer is a thread that it has left behind.
+
+        Such a thread would take the next task's requests for the answer, so its process takes no further task.
+        """
+        if any(not call.done() for call in self._calls):
+            self.kill()
+        for call in self._calls:
+            call.cancel()
+
+    async def _answer(self, call: Call, number: int, name: str, *arguments: Any) -> None:
         try:
-            value = await self._call(name, arguments)
+            value = await call(name, arguments)
+            frame = pack_frame("reply", number, None, value)
         except NflowError as error:
-            self._send("reply", number, type(error).__name__, str(error))
+            frame = pack_frame("reply", number, type(error).__name__, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the task must not wait for ever
             _log.exception("what a task asked for failed: %s", name)
-            self._send("reply", number, NflowError.__name__, f"'{name}' failed: {type(error).__name__}: {error}")
-        else:
-            self._send("reply", number, None, value)
+            message = f"'{name}' failed: {type(error).__name__}: {error}"
+            frame = pack_frame("reply", number, NflowError.__name__, message)
+        if self._transport is not None and not self._dead:
+            self._transport.write(frame)
 
     def _send(self, *parts: Any) -> None:
         if self._transport is not None and not self._dead:
@@ -221,16 +247,35 @@ async def start_slot(publish: Publish, spawned: Spawned) -> Slot:
     capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish)
     capture.listen(loop)
     slot = Slot(spawned.process, spawned.stop, spawned.life, capture)
-    await loop.create_unix_connection(lambda: slot, sock=spawned.ours)
-    threading.Thread(target=_await_exit, args=(slot, loop), name="nflow-slot-exit", daemon=True).start()
+    try:
+        await loop.create_unix_connection(lambda: slot, sock=spawned.ours)
+    except BaseException:
+        slot.kill()
+        raise
     return slot
 
 
-def _await_exit(slot: Slot, loop: asyncio.AbstractEventLoop) -> None:
-    """Tell a slot that its process has ended. The pipe does not tell while another process has inherited it."""
-    returncode = slot.process.wait()
+async def _has_ended(process: subprocess.Popen[bytes]) -> None:
+    """Return when `process` has ended. The pipe does not tell while another process has inherited it."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    if _HAS_PIDFD:
+        fd = os.pidfd_open(process.pid)
+        loop.add_reader(fd, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(fd)
+            os.close(fd)
+    else:
+        threading.Thread(target=_await_end, args=(process, loop, ended), daemon=True).start()
+        await ended.wait()
+
+
+def _await_end(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    process.wait()
     with contextlib.suppress(RuntimeError):  # the loop is closed
-        loop.call_soon_threadsafe(slot.on_exit, returncode)
+        loop.call_soon_threadsafe(ended.set)
 
 
 def _one_byte_file() -> int:

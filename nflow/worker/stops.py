@@ -1,5 +1,6 @@
 """Stops reach running tasks: heard at once by every worker, and looked up once per lease period in case one was not."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
@@ -7,8 +8,11 @@ from nflow.bus.port import Record
 from nflow.core.events import StopRequested
 from nflow.core.ids import DagId, RunId
 from nflow.engine.engine import Engine
+from nflow.errors import MessageError
 from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import log_of
+
+_log = logging.getLogger(__name__)
 
 #: Stops of dag runs without a task here are remembered too: one may be claimed in the same moment.
 MOST_REMEMBERED = 4096
@@ -24,7 +28,7 @@ class Stops:
         self._running = running
         self._on_stop = on_stop
         self._known: OrderedDict[str, StopRequested] = OrderedDict()
-        self._watch = engine.bus.watch(engine.subjects.stops(), self._on_record)
+        self._watch = engine.bus.watch(engine.subjects.stops(), self._on_push)
         engine.reconciler.add(self.check)
 
     def of(self, log: str) -> StopRequested | None:
@@ -36,21 +40,40 @@ class Stops:
         subjects = [self._engine.subjects.stop(run, dag) for run, dag in set(self._running())]
         if not subjects:
             return 0
-        return sum(self._on_record(record) for record in await self._engine.bus.last_of_each(subjects))
+        return sum(self._take(record) for record in await self._engine.bus.last_of_each(subjects))
 
     def close(self) -> None:
         """Listen no more."""
         self._engine.reconciler.discard(self.check)
         self._watch.close()
 
-    def _on_record(self, record: Record) -> bool:
+    def _on_push(self, record: Record) -> None:
+        self._take(record)
+
+    def _take(self, record: Record) -> bool:
+        """Take down a stop; whether it says anything new."""
         log = log_of(record.subject)
-        if log in self._known:
+        stop = _stop_in(record)
+        if stop is None or not _goes_further(stop, self._known.get(log)):
             return False
-        [stop] = unpack_events(record.payload)
-        assert isinstance(stop, StopRequested)
         self._known[log] = stop
         if len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
         self._on_stop(log)
         return True
+
+
+def _stop_in(record: Record) -> StopRequested | None:
+    try:
+        [stop] = unpack_events(record.payload)
+    except (MessageError, ValueError) as error:  # it is for the dag's driver to make something of it
+        _log.warning("%s: %s", record.subject, error)
+        return None
+    return stop if isinstance(stop, StopRequested) else None
+
+
+def _goes_further(stop: StopRequested, known: StopRequested | None) -> bool:
+    """Whether it is the first, or gives running tasks less time than the one before: people lose their patience."""
+    if known is None:
+        return True
+    return stop.grace is not None and (known.grace is None or stop.grace < known.grace)

@@ -11,6 +11,7 @@ from nflow.engine.claims import Claimer
 from nflow.engine.engine import Engine
 from nflow.engine.specs import code_cache
 from nflow.wire.python import python_tag
+from nflow.wire.subjects import ANY_PYTHON
 from nflow.worker.driving import Driving
 from nflow.worker.duties import Duties
 from nflow.worker.executing import Executing
@@ -51,8 +52,8 @@ class Worker:
                 host=host,
             )
         )
-        self._driving = Driving(engine)
-        self._heartbeat = Heartbeat(engine, duties, lambda: (len(self._executing), len(self._driving)), __version__)
+        self._driving = {kind: Driving(engine) for kind in _DRIVEN}
+        self._heartbeat = Heartbeat(engine, duties, lambda: (self.tasks, self.drives), __version__)
 
     @property
     def id(self) -> WorkerId:
@@ -67,22 +68,28 @@ class Worker:
     @property
     def drives(self) -> int:
         """Runs and dag runs that are driven here."""
-        return len(self._driving)
+        return sum(map(len, self._driving.values()))
 
     async def start(self) -> None:
         """Take work from all queues."""
-        async with asyncio.TaskGroup() as opening:
-            for name in self._duties.queues:
-                for kind in _DRIVEN:
-                    opening.create_task(self._open(kind, name, "any", self._driving.on_job, self._driving.add))
-                opening.create_task(self._open("task", name, python_tag(), self._executing.on_job, self._executing.add))
-            if self._duties.expects_tasks:
-                opening.create_task(self._pool.warm_up())
+        openings = [
+            self._open(kind, name, ANY_PYTHON, driving.on_job, driving.add)
+            for name in self._duties.queues
+            for kind, driving in self._driving.items()
+        ]
+        openings += [
+            self._open("task", name, python_tag(), self._executing.on_job, self._executing.add)
+            for name in self._duties.queues
+        ]
+        if self._duties.expects_tasks:
+            openings.append(self._pool.warm_up())
+        await asyncio.gather(*openings)
         self._heartbeat.start()
 
     async def drain(self) -> None:
         """Take no more, hand back what is only driven here, and return when the last task has ended."""
-        await self._driving.hand_back()
+        self._executing.stop_taking()
+        await asyncio.gather(*(driving.hand_back() for driving in self._driving.values()))
         await self._executing.drain()
 
     def stop(self) -> None:
@@ -96,6 +103,8 @@ class Worker:
 
     async def close(self) -> None:
         """Let go of everything; what still runs is killed, and another worker will find out."""
+        for driving in self._driving.values():
+            driving.close()
         self._executing.close()
         self._watches.close()
         self._pool.close()

@@ -1,4 +1,4 @@
-"""Stations: with a site's server, or with the one that nflow brings. Nothing that was started there outlives its test."""
+"""Stations: with a site's server, with several, or with the one that nflow brings. Nothing outlives its test."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A failure is never reported as success: whatever ends a task badly fails it, with a reason, and the exit code is 1."""
+"""A failure is never reported as success: what ends a task badly fails it, with a reason, and the exit code is 1."""
 
 import pytest
 
@@ -24,7 +24,7 @@ async def test_a_task_that_ends_badly_fails_with_a_reason(laptop: Station, how: 
 
     assert await process.end() == 1, process.story
 
-    assert reason in "\n".join(process.err)
+    assert reason in "\n".join((*process.out, *process.err))
     assert any("endings failed" in line for line in process.out)
     assert laptop.ledger() == ["bad"]
 

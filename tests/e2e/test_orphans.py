@@ -1,6 +1,9 @@
 """Nothing that a task has started outlives it."""
 
-from tests.e2e.station import Station, has_ended
+import signal
+
+from tests.e2e.process import has_ended
+from tests.e2e.station import Station
 
 
 async def test_no_process_of_a_killed_worker_is_left(station: Station):
@@ -19,8 +22,6 @@ async def test_no_process_of_a_killed_worker_is_left(station: Station):
 
 
 async def test_what_a_task_has_started_ends_with_the_worker_that_leaves(station: Station):
-    import signal
-
     await station.worker("workflow,dag")
     leaving = await station.worker("task")
     gate = station.gate("parent")

@@ -1,9 +1,12 @@
 """A stop that really stops."""
 
+import signal
+
 import pytest
 
 from nflow.core.events import Status, TaskCancelled
-from tests.e2e.station import Station, has_ended
+from tests.e2e.process import has_ended
+from tests.e2e.station import Station
 
 
 async def test_a_stop_ends_a_task_that_never_looks_whether_it_is_to_stop(station: Station):
@@ -65,8 +68,6 @@ async def test_a_stop_holds_for_a_worker_that_was_away(station: Station):
 
 
 async def test_ctrl_c_stops_the_run_that_it_shows(laptop: Station):
-    import signal
-
     process = await laptop.nflow("run", *laptop.workflow("polite"))
     await process.until_says("polite begins")
 

@@ -12,9 +12,11 @@ parameters = Parameters(
 
 def descend(data, store, signal, context):
     begin(store, context)
-    level = data["level"] if "level" in data else 1
+    if "level" not in data:
+        data["level"] = 1
+    level = data["level"]
     if level < store.get("depth"):
-        data["level"] = level + 1
+        data["level"] += 1
         signal.join_dags([signal.start_dag("level", data=data)])
     print(f"level {level} ends")
 

@@ -10,7 +10,10 @@ parameters = Parameters([Option("folder", help="Where the ledger and the gates a
 
 def work(data, store, signal, context):
     begin(store, context)
-    data["path"] = [*(data["path"] if "path" in data else ()), context.task_name]
+    if "path" not in data:
+        data["path"] = []
+    data["path"] += [context.task_name]
+    print(" ".join(data["path"]))
 
 
 first, second, third = (PythonTask(name, work) for name in ("first", "second", "third"))

@@ -11,7 +11,9 @@ parameters = Parameters(
 
 
 def start_all(data, store, signal, context):
+    begin(store, context)
     names = [signal.start_dag(sub) for _ in range(store.get("count"))]
+    print("all are started")
     signal.join_dags(names)
     print(f"{len(set(names))} have ended")
 
@@ -24,4 +26,4 @@ main = Dag("main")
 main.define({PythonTask("start_all", start_all): None})
 
 sub = Dag("sub", autostart=False)
-sub.define({PythonTask("small", work): None})
+sub.define({PythonTask("small", work, queue="small"): None})

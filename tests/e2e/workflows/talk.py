@@ -24,7 +24,9 @@ def talk(data, store, signal, context):
         print(f"err {number}", file=sys.stderr)
         if number % 10 == 0:
             log.warning("log %d\nits second line", number)
-    print("x" * 300_000)
+    for _ in range(20):
+        log.warning("a long line follows")
+        print("x" * 100_000)  # more than a pipe holds
 
 
 def last_word(data, store, signal, context):

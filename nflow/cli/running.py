@@ -1,0 +1,174 @@
+"""`nflow run`: submit, work here where there is no site's server, follow to the end."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from nflow.cli.edge import FAILED, INTERRUPTED
+from nflow.cli.following import Stage, follow, view_of
+from nflow.cli.headstart import HeadStart
+from nflow.cli.interrupts import Interrupts
+from nflow.cli.needs import advice, needed_queues
+from nflow.cli.screen import screen
+from nflow.cli.summary import as_json, summary
+from nflow.cli.view import RunView
+from nflow.client import Client
+from nflow.config import Settings, slot_environment
+from nflow.core.events import Status
+from nflow.core.ids import RunId
+from nflow.engine.engine import Engine
+from nflow.engine.runs import RunEntry
+from nflow.errors import NflowError
+from nflow.models.workflow import Workflow
+from nflow.session import open_engine
+from nflow.worker.duties import Duties
+from nflow.worker.worker import Worker
+
+#: Runs that a note names.
+_MOST_NAMED = 5
+
+
+class Running:
+    """One `nflow run`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        workflow: Workflow,
+        arguments: Mapping[str, object],
+        *,
+        queue: str,
+        works: bool,
+        as_json: bool,
+    ) -> None:
+        self._settings = settings
+        self._workflow = workflow
+        self._arguments = arguments
+        self._queue = queue
+        self._works = works
+        self._as_json = as_json
+        self._stage = Stage(screen(workflow.name, quiet=as_json))
+        self._interrupts = Interrupts()
+        self._stopping: asyncio.Task[None] | None = None
+        self._code: int | None = None
+
+    async def run(self, head_start: HeadStart) -> int:
+        """Run it; the exit code."""
+        try:
+            with self._interrupts.caught():
+                async with open_engine(self._settings, attaching=head_start.attachment) as engine:
+                    await self._run(engine, head_start)
+        except asyncio.CancelledError:
+            if not self._interrupts.count:
+                raise
+        finally:
+            self._stage.close()
+        return INTERRUPTED if self._code is None else self._code
+
+    async def _run(self, engine: Engine, head_start: HeadStart) -> None:
+        client = Client(engine)
+        left_over = await self._left_over(client) if self._works else []
+        async with self._working(engine, head_start):
+            run = await client.submit(self._workflow, self._arguments, queue=self._queue)
+            if not self._works and (missing := await advice(engine, self._workflow, self._queue)):
+                self._stage.note(missing)
+            view = view_of(self._workflow)
+            await self._follow(client, run, view)
+            self._code = self._code_of(view)
+            await self._tell(run, view)
+            await self._tell_unfinished(client, left_over)
+
+    async def _follow(self, client: Client, run: RunId, view: RunView) -> None:
+        try:
+            with self._interrupts.first(lambda: self._stop(client, run)):
+                await follow(client, run, view, self._stage, with_lines=True)
+        except asyncio.CancelledError:
+            how = "To go on: nflow worker" if self._works else f"To stop it: nflow stop {run}"
+            self._stage.note(f"Left {self._workflow.name} ({run}) as it is. {how}")
+            if self._as_json:
+                await self._tell(run, view)
+            raise
+
+    def _stop(self, client: Client, run: RunId) -> None:
+        self._stage.note(f"Stopping {self._workflow.name}; press Ctrl-C again to leave it as it is.")
+        self._stopping = asyncio.ensure_future(self._ask_to_stop(client, run))
+
+    async def _ask_to_stop(self, client: Client, run: RunId) -> None:
+        try:
+            await client.stop(run, grace=self._settings.worker.grace, by="Ctrl-C")
+        except NflowError as error:
+            self._stage.note(f"It could not be stopped: {error}")
+
+    def _code_of(self, view: RunView) -> int:
+        assert view.finished is not None
+        if self._interrupts.count:
+            return INTERRUPTED
+        return 0 if view.finished.status is Status.SUCCEEDED else FAILED
+
+    async def _tell(self, run: RunId, view: RunView) -> None:
+        if self._as_json:
+            sys.stdout.write(json.dumps(as_json(self._workflow.name, run, view), indent=2) + "\n")
+        else:
+            await self._stage.summary(summary(self._workflow.name, run, view))
+
+    # --- working here ---
+
+    @asynccontextmanager
+    async def _working(self, engine: Engine, head_start: HeadStart) -> AsyncIterator[None]:
+        if not self._works:
+            yield
+            return
+        settings = self._settings.worker
+        duties = Duties(
+            queues=tuple(dict.fromkeys((*settings.queues, *needed_queues(self._workflow, self._queue)))),
+            slots=settings.slots,
+            tasks_per_slot=settings.tasks_per_slot,
+            environment=slot_environment(),
+        )
+        worker = Worker(engine, duties, head_start.take_slots())
+        try:
+            await worker.start()
+            yield
+            await self._let_others_end(worker)
+        finally:
+            await worker.leave()
+            await worker.close()
+
+    async def _let_others_end(self, worker: Worker) -> None:
+        """Tasks of other runs may end here, for a while; they would have to begin again elsewhere."""
+        draining = asyncio.ensure_future(worker.drain())
+        if worker.tasks:
+            grace = self._settings.worker.grace
+            self._stage.note(f"Tasks of other runs may end here within {grace:g} s; Ctrl-C hands them back at once.")
+            await asyncio.wait([draining], timeout=grace)
+            worker.stop()
+        await draining
+
+    async def _left_over(self, client: Client) -> list[RunEntry]:
+        """Tell about runs that nobody drives any more, as this process is about to do it."""
+        active = [entry for entry in await client.runs() if entry.is_active]
+        driven = await asyncio.gather(*map(client.is_driven, active))
+        entries = [entry for entry, is_driven in zip(active, driven, strict=True) if not is_driven]
+        if entries:
+            self._stage.note(f"{_counted(entries)} left from before, now going on here: {_named(entries)}.")
+        return entries
+
+    async def _tell_unfinished(self, client: Client, left_over: list[RunEntry]) -> None:
+        if not left_over:
+            return
+        runs = {entry.run for entry in left_over}
+        entries = [entry for entry in await client.runs() if entry.is_active and entry.run in runs]
+        if entries:
+            self._stage.note(f"Still to end: {_named(entries)}. To go on: nflow worker")
+
+
+def _counted(entries: list[RunEntry]) -> str:
+    return "1 run" if len(entries) == 1 else f"{len(entries)} runs"
+
+
+def _named(entries: list[RunEntry]) -> str:
+    names = [f"{entry.workflow} ({entry.run})" for entry in entries[:_MOST_NAMED]]
+    more = [f"{len(entries) - _MOST_NAMED} more"] if len(entries) > _MOST_NAMED else []
+    return ", ".join(names + more)
