@@ -10,6 +10,7 @@ from nflow.cli.edge import FAILED, INTERRUPTED
 from nflow.cli.following import Stage, follow, view_of
 from nflow.cli.headstart import HeadStart
 from nflow.cli.interrupts import Interrupts
+from nflow.cli.leftover import going_on, left_over, still_to_end
 from nflow.cli.needs import advice, needed_queues
 from nflow.cli.screen import screen
 from nflow.cli.summary import as_json, summary
@@ -19,15 +20,11 @@ from nflow.config import Settings, slot_environment
 from nflow.core.events import Status
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
-from nflow.engine.runs import RunEntry
 from nflow.errors import NflowError
 from nflow.models.workflow import Workflow
 from nflow.session import open_engine
 from nflow.worker.duties import Duties
 from nflow.worker.worker import Worker
-
-#: Runs that a note names.
-_MOST_NAMED = 5
 
 
 class Running:
@@ -69,7 +66,9 @@ class Running:
 
     async def _run(self, engine: Engine, head_start: HeadStart) -> None:
         client = Client(engine)
-        left_over = await self._left_over(client) if self._works else []
+        before = await left_over(client) if self._works else []
+        if before:
+            self._stage.note(going_on(before))
         async with self._working(engine, head_start):
             run = await client.submit(self._workflow, self._arguments, queue=self._queue)
             if not self._works and (missing := await advice(engine, self._workflow, self._queue)):
@@ -78,7 +77,8 @@ class Running:
             await self._follow(client, run, view)
             self._code = self._code_of(view)
             await self._tell(run, view)
-            await self._tell_unfinished(client, left_over)
+        if before and (after := [entry for entry in await left_over(client) if entry.run != run]):
+            self._stage.note(still_to_end(after))
 
     async def _follow(self, client: Client, run: RunId, view: RunView) -> None:
         try:
@@ -145,30 +145,3 @@ class Running:
             await asyncio.wait([draining], timeout=grace)
             worker.stop()
         await draining
-
-    async def _left_over(self, client: Client) -> list[RunEntry]:
-        """Tell about runs that nobody drives any more, as this process is about to do it."""
-        active = [entry for entry in await client.runs() if entry.is_active]
-        driven = await asyncio.gather(*map(client.is_driven, active))
-        entries = [entry for entry, is_driven in zip(active, driven, strict=True) if not is_driven]
-        if entries:
-            self._stage.note(f"{_counted(entries)} left from before, now going on here: {_named(entries)}.")
-        return entries
-
-    async def _tell_unfinished(self, client: Client, left_over: list[RunEntry]) -> None:
-        if not left_over:
-            return
-        runs = {entry.run for entry in left_over}
-        entries = [entry for entry in await client.runs() if entry.is_active and entry.run in runs]
-        if entries:
-            self._stage.note(f"Still to end: {_named(entries)}. To go on: nflow worker")
-
-
-def _counted(entries: list[RunEntry]) -> str:
-    return "1 run" if len(entries) == 1 else f"{len(entries)} runs"
-
-
-def _named(entries: list[RunEntry]) -> str:
-    names = [f"{entry.workflow} ({entry.run})" for entry in entries[:_MOST_NAMED]]
-    more = [f"{len(entries) - _MOST_NAMED} more"] if len(entries) > _MOST_NAMED else []
-    return ", ".join(names + more)

@@ -220,25 +220,37 @@ class Spawned:
 
 def spawn(environment: Mapping[str, str]) -> Spawned:
     """Start a child process; it needs a tenth of a second to be ready, for which no event loop has to wait."""
-    ours, theirs = socket.socketpair()
-    out, out_end = os.pipe()
-    err, err_end = os.pipe()
-    life_end, life = os.pipe()
-    stop_file = _one_byte_file()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nflow.worker.child", *map(str, (theirs.fileno(), stop_file, life_end))],
-        stdin=subprocess.DEVNULL,
-        stdout=out_end,
-        stderr=err_end,
-        pass_fds=(theirs.fileno(), stop_file, life_end),
-        start_new_session=True,
-        env=dict(environment),
-    )
-    stop = mmap.mmap(stop_file, 1)
-    theirs.close()
-    for fd in (out_end, err_end, life_end, stop_file):
-        os.close(fd)
-    return Spawned(process, ours, out, err, life, stop)
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:  # ours are kept if all goes well
+        sock, their_sock = socket.socketpair()
+        ours.callback(sock.close)
+        theirs.callback(their_sock.close)
+        out, their_out = _pipe(ours, theirs)
+        err, their_err = _pipe(ours, theirs)
+        life, their_life = _pipe(ours, theirs, to_child=True)
+        stop_file = _one_byte_file()
+        theirs.callback(os.close, stop_file)
+        stop = mmap.mmap(stop_file, 1)
+        passed = (their_sock.fileno(), stop_file, their_life)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nflow.worker.child", *map(str, passed)],
+            stdin=subprocess.DEVNULL,
+            stdout=their_out,
+            stderr=their_err,
+            pass_fds=passed,
+            start_new_session=True,
+            env=dict(environment),
+        )
+        ours.pop_all()
+    return Spawned(process, sock, out, err, life, stop)
+
+
+def _pipe(ours: contextlib.ExitStack, theirs: contextlib.ExitStack, *, to_child: bool = False) -> tuple[int, int]:
+    """A pipe from the child, or to it: our end, and the child's."""
+    read_end, write_end = os.pipe()
+    our_end, their_end = (write_end, read_end) if to_child else (read_end, write_end)
+    ours.callback(os.close, our_end)
+    theirs.callback(os.close, their_end)
+    return our_end, their_end
 
 
 async def start_slot(publish: Publish, spawned: Spawned) -> Slot:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 
 import pytest
 
@@ -141,12 +140,13 @@ async def test_a_pipe_that_was_drained_in_the_same_moment_is_still_listened_to(p
 
 
 async def test_a_process_that_prints_without_end_does_not_hold_up_the_worker(printing):
-    with subprocess.Popen(["yes"], stdout=printing.out) as endless:
-        await printing.news()
+    endless = await asyncio.create_subprocess_exec("yes", stdout=printing.out)
+    await printing.news()
 
-        printing.capture.end()
+    printing.capture.end()
 
-        endless.kill()
+    endless.kill()
+    await endless.wait()
     assert {text for _, text in printing.lines[:-1]} == {"y"}
 
 

@@ -16,13 +16,13 @@ from nflow.bus.nats.backoff import Backoff
 from nflow.bus.nats.connection import Connection
 from nflow.bus.nats.leases import Leases, now
 from nflow.bus.nats.requests import status_of
-from nflow.bus.port import Job
+from nflow.bus.port import LEASE, Job
 from nflow.errors import NflowError
 
 _LOG = logging.getLogger("nflow.bus")
 
-_EXPIRES = 30.0
-_HEARTBEAT = 1.0
+_EXPIRES = LEASE / 2  # what a frozen worker has asked for must not swallow its own jobs when they are delivered again
+_HEARTBEAT = 0.7  # at most half of that, says the server
 _SILENCE = 2.5  # seconds without a heartbeat after which what was asked for is taken for lost
 
 _HEARTBEATS = "100"

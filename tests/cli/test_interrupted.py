@@ -1,0 +1,118 @@
+"""Ctrl-C: once stops a run, twice leaves it; what was left goes on with the next command."""
+
+import fcntl
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from nflow.config import load
+from nflow.server import attach
+from tests.cli.program import Program
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A server for each test: what one leaves is not for another."""
+    with attach(load({"home": tmp_path / "home"})):
+        yield tmp_path / "home"
+
+
+@pytest.fixture
+def gate(nflow_folder: Path) -> Iterator[IO[str]]:
+    """A file that holds up all tasks of `held` until it is closed."""
+    with (nflow_folder / "gate").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def state(nflow: Program) -> str:
+    [entry] = json.loads(nflow("status", "--json").out)
+    return str(entry["state"])
+
+
+def test_ctrl_c_stops_the_run(nflow: Program, gate: IO[str]):
+    running = nflow.start("run", "held", f"gate={gate.name}", NFLOW_WORKER_GRACE="0.1")
+    running.until_says("first begins")
+
+    done = running.press_ctrl_c().done()
+
+    assert done.code == 130
+    assert "Stopping held; press Ctrl-C again to leave it as it is." in done.err
+    assert "■ held stopped in" in done.out
+    assert "second begins" not in done.out
+    assert state(nflow) == "stopped"
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_command_leaves_its_run_as_it_is(nflow: Program, gate: IO[str], kind: signal.Signals):
+    running = nflow.start("run", "held", f"gate={gate.name}")
+    running.until_says("first begins")
+
+    done = running.send(kind).done()
+
+    assert done.code == 130
+    assert done.err.startswith("Left held (")
+    assert state(nflow) == "running"
+
+
+def test_a_second_ctrl_c_leaves_the_run(nflow: Program, gate: IO[str]):
+    running = nflow.start("run", "held", f"gate={gate.name}")
+    running.until_says("first begins")
+
+    running.press_ctrl_c().until_says("Stopping held")
+    done = running.press_ctrl_c().done()
+
+    assert done.code == 130
+    assert "Left held (" in done.err
+    assert "as it is. To go on: nflow worker" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_with_json_a_run_that_is_left_is_told_as_running(nflow: Program, gate: IO[str]):
+    running = nflow.start("run", "held", f"gate={gate.name}", "--json")
+    running.until_says("first begins")
+
+    done = running.send(signal.SIGTERM).done()
+
+    assert json.loads(done.out)["status"] == "running"
+
+
+def test_ctrl_c_while_nothing_was_submitted_ends_the_command(nflow: Program):
+    (nflow.folder / "slow.py").write_text("import os\nprint('reading', flush=True)\nos.read(os.pipe()[0], 1)\n")
+    running = nflow.start("run", "slow").until_says("reading")
+
+    done = running.press_ctrl_c().done()
+
+    assert done.code == 130
+    assert "Traceback" not in done.err
+    assert json.loads(nflow("status", "--json").out) == []
+
+
+def test_what_a_killed_command_left_is_announced_and_goes_on_with_the_next(nflow: Program, gate: IO[str]):
+    running = nflow.start("run", "held", f"gate={gate.name}").until_says("first begins")
+    running.send(signal.SIGKILL).done()
+
+    worker = nflow.start("run", "held", f"gate={gate.name}").until_says("left from before, now going on here: held (")
+    worker.until_says("first begins")
+    gate.close()
+
+    done = worker.done()
+    assert done.code == 0
+    assert done.out.count("first begins") == 1, "the output of another run is not shown"
+
+
+def test_a_waiting_command_leaves_its_run_to_the_worker(nflow: Program, gate: IO[str]):
+    worker = nflow.start("worker").until_says(" serves ")
+    waiting = nflow.start("start", "held", f"gate={gate.name}", "--wait")
+    waiting.until_says("\n")
+
+    done = waiting.press_ctrl_c().done()
+
+    assert done.code == 130
+    assert state(nflow) in ("waiting", "running")
+    gate.close()
+    worker.send(signal.SIGTERM).done()

@@ -1,0 +1,435 @@
+"""Slots as they are: real processes, real pipes, and tasks that behave badly."""
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from nflow.core.events import TaskFailed, TaskSucceeded
+from nflow.errors import NflowError, StorageFull
+from nflow.worker.slot import SlotDied, describe_death, spawn
+
+
+def open_files() -> int:
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def ended(pid: int) -> None:
+    """Return when a process that is no child of ours has ended."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fd, gone.set)
+    try:
+        async with asyncio.timeout(10):
+            await gone.wait()
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+
+
+async def test_one_process_runs_one_task_after_another(bench):
+    def work(data, store, signal, context):
+        data["pid"] = os.getpid()
+
+    slot = await bench.slot()
+
+    outcomes = [await bench.run(work, on=slot) for _ in range(3)]
+
+    assert [type(outcome) for outcome in outcomes] == [TaskSucceeded] * 3
+    assert {outcome.provenance.pid for outcome in outcomes} == {slot.process.pid}
+    assert slot.tasks_done == 3
+
+
+async def test_each_task_gets_fresh_globals(bench):
+    seen: list[int] = []
+
+    def work(data, store, signal, context):
+        seen.append(1)
+        data["seen"] = len(seen)
+
+    slot = await bench.slot()
+
+    outcomes = [await bench.run(work, on=slot) for _ in range(2)]
+
+    assert outcomes[0].output.values == outcomes[1].output.values
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (lambda: os._exit(3), "ended itself with exit code 3"),
+        (lambda: os.kill(os.getpid(), 9), "SIGKILL"),
+        (lambda: os.kill(os.getpid(), 11), "SIGSEGV"),
+        (lambda: os.kill(os.getpid(), 40), "signal 40"),
+        (lambda: os.closerange(3, 200), "SIGKILL"),
+    ],
+)
+async def test_a_process_that_dies_is_told_from_a_task_that_fails(bench, end, reason):
+    def work(data, store, signal, context):
+        end()
+        threading.Event().wait()
+
+    slot = await bench.slot()
+
+    with pytest.raises(SlotDied, match=reason):
+        await bench.run(work, on=slot)
+
+    assert not slot.alive
+    with pytest.raises(SlotDied, match=reason):
+        await bench.run(work, on=slot)
+
+
+async def test_a_process_that_was_killed_before_its_task_is_no_use(bench):
+    slot = await bench.slot()
+
+    slot.process.send_signal(signal.SIGKILL)
+
+    with pytest.raises(SlotDied):
+        await bench.run(lambda data, store, signal, context: None, on=slot)
+
+
+async def test_death_is_seen_although_a_forked_child_holds_the_pipe(bench):
+    """As when the kernel kills the largest process for want of memory, and leaves its pool of workers."""
+
+    def work(data, store, signal, context):
+        child = os.fork()
+        if child:
+            print(child, flush=True)
+            os._exit(9)
+        os.setsid()  # out of reach of its group's signals, and with the pipe in its hands
+        threading.Event().wait()
+
+    with pytest.raises(SlotDied, match="exit code 9"):
+        await bench.run(work)
+
+    os.kill(int(bench.text()[0]), signal.SIGKILL)
+
+
+async def test_what_a_task_has_started_dies_with_its_process(bench):
+    def work(data, store, signal, context):
+        import subprocess
+
+        print(subprocess.Popen(["sleep", "3600"]).pid, flush=True)
+        os._exit(1)
+
+    with pytest.raises(SlotDied):
+        await bench.run(work)
+
+    await ended(int(bench.text()[0]))
+
+
+async def test_an_outcome_that_was_sent_counts_although_the_process_died_right_after(bench):
+    def work(data, store, signal, context):
+        from nflow.worker.pipe import Pipe
+
+        send = Pipe.send
+
+        def last_words(pipe, kind, *parts, **options):
+            sent = send(pipe, kind, *parts, **options)
+            if kind == "done":
+                os._exit(1)
+            return sent
+
+        Pipe.send = last_words
+
+    slot = await bench.slot()
+    await bench.run(work, on=slot)  # from the next task on
+
+    assert isinstance(await bench.run(lambda data, store, signal, context: None, on=slot), TaskSucceeded)
+    assert await slot.end() == 1
+
+
+async def test_noise_on_stdout_is_output_and_nothing_else(bench):
+    def work(data, store, signal, context):
+        os.write(1, b"\x00\xff\x93\xa4done\xc0" * 1000 + b"\n")
+        os.write(2, bytes(range(256)) * 10)
+
+    assert isinstance(await bench.run(work), TaskSucceeded)
+    assert "done" in bench.text()[0]
+
+
+async def test_what_was_printed_before_the_end_is_there_at_the_end(bench):
+    def work(data, store, signal, context):
+        for number in range(3000):
+            print(f"line {number}")
+        print("no end of line", end="")
+
+    await bench.run(work)
+
+    assert bench.text() == [*(f"line {number}" for number in range(3000)), "no end of line"]
+
+
+async def test_a_log_record_of_any_length_is_no_trouble(bench):
+    def work(data, store, signal, context):
+        import logging
+
+        logging.getLogger("user").warning("x" * 3_000_000)
+
+    assert isinstance(await bench.run(work), TaskSucceeded)
+    assert [line.logger for line in bench.lines if line.stream == "log"] == ["user"]
+
+
+async def test_a_huge_message_of_an_error_is_cut(bench):
+    def work(data, store, signal, context):
+        raise ValueError("x" * 5_000_000)
+
+    failed = await bench.run(work)
+
+    assert len(failed.error.message) < 10_000
+    assert len(failed.error.traceback) < 20_000
+
+
+async def test_an_error_that_cannot_be_told_is_still_a_failure(bench):
+    def work(data, store, signal, context):
+        class Mute(Exception):
+            def __str__(self):
+                raise RuntimeError("no words")
+
+        raise Mute
+
+    failed = await bench.run(work)
+
+    assert isinstance(failed, TaskFailed)
+    assert failed.error.type == "Mute"
+
+
+async def test_a_call_is_answered_with_its_value_or_its_error(bench):
+    async def call(name, arguments):
+        if name == "store_get":
+            raise StorageFull("no room")
+
+    def work(data, store, signal, context):
+        try:
+            store.get("number")
+        except NflowError as error:
+            print(type(error).__name__, error)
+
+    await bench.run(work, call=call)
+
+    assert bench.text() == ["StorageFull no room"]
+
+
+async def test_a_call_that_breaks_in_the_worker_is_answered_too(bench, caplog):
+    async def call(name, arguments):
+        raise ExceptionGroup("several", [ValueError("odd")])
+
+    failed = await bench.run(lambda data, store, signal, context: store.get("number"), call=call)
+
+    assert isinstance(failed, TaskFailed)
+    assert "store_get" in failed.error.message
+    assert "what a task asked for failed" in caplog.text
+
+
+async def test_an_answer_that_fits_into_no_frame_is_an_error_for_the_task(bench, caplog):
+    async def call(name, arguments):
+        return object()
+
+    failed = await bench.run(lambda data, store, signal, context: store.get("number"), call=call)
+
+    assert isinstance(failed, TaskFailed)
+
+
+async def test_threads_of_a_task_call_and_log_at_once(bench):
+    calls: list[int] = []
+
+    async def call(name, arguments):
+        calls.append(len(arguments[2]))
+
+    def work(data, store, signal, context):
+        import logging
+        from concurrent.futures import ThreadPoolExecutor
+
+        def one(number):
+            logging.getLogger("t").warning("w%d %s", number, "y" * 100_000)
+            store.set(f"key{number}", "x" * 300_000)
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(one, range(40)))
+
+    outcome = await bench.run(work, call=_blobs(call))
+
+    assert isinstance(outcome, TaskSucceeded), outcome
+    assert len(bench.text("log")) == 40
+
+
+def _blobs(call):
+    from nflow.core.dataset import BLOB, Ref
+    from nflow.wire.tree import pack_ref
+
+    async def answer(name, arguments):
+        if name == "put_blob":
+            return pack_ref(Ref(scheme=BLOB, where="b", size_bytes=len(arguments[0]), digest="", type=arguments[1]))
+        return await call(name, arguments)
+
+    return answer
+
+
+async def test_a_process_whose_task_left_a_calling_thread_takes_no_other(bench):
+    """The thread would take the next task's request for the answer that it waits for."""
+
+    async def never(name, arguments):
+        slot.flag_stop()  # the task may end now
+        await asyncio.Event().wait()
+
+    def work(data, store, signal, context):
+        import threading
+
+        threading.Thread(target=store.get, args=["number"], daemon=True).start()
+        while not signal.is_stopped:
+            pass
+
+    slot = await bench.slot()
+
+    await bench.run(work, on=slot, call=never)
+
+    assert not slot.alive
+    assert await slot.end() == -signal.SIGKILL
+
+
+async def test_a_thread_that_outlives_its_task_cannot_speak_for_the_next_one(bench):
+    calls: list[str] = []
+
+    async def call(name, arguments):
+        calls.append(arguments[1])
+
+    def first(data, store, signal, context):
+        import builtins
+        import threading
+
+        def late():
+            go.wait()
+            try:
+                store.set("late", 1)
+            except NflowError as error:
+                print(f"refused: {error}", flush=True)
+            done.set()
+
+        builtins.go, builtins.done = go, done = threading.Event(), threading.Event()
+        threading.Thread(target=late, daemon=True).start()
+
+    def second(data, store, signal, context):
+        import builtins
+
+        builtins.go.set()
+        builtins.done.wait()
+        store.set("second", 1)
+
+    slot = await bench.slot()
+
+    await bench.run(first, on=slot, call=call)
+    await bench.run(second, on=slot, call=call)
+
+    assert calls == ["second"]
+    assert bench.text()[0].startswith("refused: The task is over")
+
+
+async def test_a_forked_process_cannot_use_the_pipe_of_its_task(bench):
+    calls: list[str] = []
+
+    async def call(name, arguments):
+        calls.append(arguments[1])
+
+    def work(data, store, signal, context):
+        import logging
+        import sys
+
+        child = os.fork()
+        if not child:
+            try:
+                logging.getLogger("forked").warning("logged in a fork")
+                store.set("from the fork", 1)
+            except NflowError as error:
+                print(error)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
+        store.set("from the task", 1)
+
+    assert isinstance(await bench.run(work, call=call), TaskSucceeded)
+
+    assert calls == ["from the task"]
+    assert "forked" in bench.text()[0]
+    assert bench.text("err") == ["WARNING forked: logged in a fork"]
+
+
+async def test_a_stop_that_comes_before_the_task_runs_is_seen_by_it(bench):
+    slot = await bench.slot()
+
+    slot.flag_stop()
+    first = await bench.run(lambda data, store, signal, context: print(signal.is_stopped), on=slot)
+    second = await bench.run(lambda data, store, signal, context: print(signal.is_stopped), on=slot)
+
+    assert isinstance(first, TaskSucceeded)
+    assert isinstance(second, TaskSucceeded)
+    assert bench.text() == ["True", "False"]
+
+
+async def test_a_stop_reaches_a_running_task(bench):
+    def work(data, store, signal, context):
+        print("begun", flush=True)
+        while not signal.is_stopped:
+            pass
+
+    slot = await bench.slot()
+    running = asyncio.ensure_future(bench.run(work, on=slot))
+    await bench.printed.wait()
+
+    slot.flag_stop()
+
+    assert isinstance(await running, TaskSucceeded)
+
+
+async def test_a_task_that_nobody_waits_for_any_more_is_ended(bench):
+    def work(data, store, signal, context):
+        print("begun", flush=True)
+        threading.Event().wait()
+
+    slot = await bench.slot()
+    running = asyncio.ensure_future(bench.run(work, on=slot))
+    await bench.printed.wait()
+
+    running.cancel()
+
+    assert await slot.end() == -signal.SIGKILL
+    assert not slot.alive
+
+
+async def test_a_process_that_cannot_be_started_leaves_nothing_behind():
+    before = open_files()
+
+    with pytest.raises(ValueError, match="null"):
+        spawn({"A": "\0"})
+
+    assert open_files() <= before
+
+
+@pytest.mark.parametrize("times", [15, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+async def test_slots_leave_no_open_files_and_no_processes(bench, times):
+    await bench.run(lambda data, store, signal, context: None)
+    await bench.close()
+    before = open_files()
+
+    for number in range(times):
+        slot = await bench.slot()
+        await bench.run(lambda data, store, signal, context: print("x"), on=slot)
+        (slot.kill if number % 2 else slot.process.kill)()
+        await slot.end()
+        bench.slots.clear()
+
+    del slot
+    assert open_files() <= before
+
+
+def test_deaths_are_told_in_words():
+    assert describe_death(-9).endswith("for want of memory")
+    assert describe_death(-15) == "the process of the task was ended by SIGTERM"
+    assert describe_death(1) == "the process of the task ended itself with exit code 1"
