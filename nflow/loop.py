@@ -1,4 +1,7 @@
-"""The event loop that everything runs in: uvloop where it is installed (`pip install 'nflow[fast]'`), else asyncio's."""
+"""How a process of nflow runs Python: its event loop, and how often it looks for garbage.
+
+The loop is uvloop where it is installed (`pip install 'nflow[fast]'`), else asyncio's.
+"""
 
 import asyncio
 import gc
@@ -12,9 +15,13 @@ T = TypeVar("T")
 _GARBAGE = (50_000, 20, 20)
 
 
+def calm_garbage_collection() -> None:
+    """For processes that are nflow's own, before they load a workflow."""
+    gc.set_threshold(*_GARBAGE)
+
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end: the one bridge between synchronous and asynchronous code."""
-    gc.set_threshold(*_GARBAGE)
     with asyncio.Runner(loop_factory=_factory()) as runner:
         return runner.run(main)
 

@@ -5,7 +5,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from nflow import __version__
+from nflow import __version__, loop
 from nflow.cli import examples, run, server, start, status, stop, worker
 from nflow.cli.edge import DEBUG, guarded
 
@@ -53,6 +53,7 @@ def main() -> None:
     """The program `nflow`."""
     for stream in (sys.stdout, sys.stderr):
         _let_pass(stream)
+    loop.calm_garbage_collection()
     sys.exit(guarded(lambda: app(_debug_first(sys.argv[1:]), standalone_mode=False)))
 
 

@@ -9,6 +9,7 @@ import typer
 
 import nflow
 from nflow.cli.arguments import JsonOption
+from nflow.cli.streams import say
 from nflow.cli.table import print_json, print_table
 from nflow.errors import UsageError
 
@@ -63,7 +64,7 @@ def copy(
     target.mkdir(exist_ok=True)
     for file, own in there:
         shutil.copyfile(file, own)
-    typer.echo(f"Copied {len(there)} examples to {target}. Try: nflow run sequence")
+    say(f"Copied {len(there)} examples to {target}. Try: nflow run sequence")
 
 
 def _purpose(file: Path) -> str:

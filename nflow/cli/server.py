@@ -1,8 +1,7 @@
 """`nflow server`: the embedded server in the foreground."""
 
-import typer
-
 from nflow.cli.arguments import load_settings
+from nflow.cli.streams import say
 from nflow.errors import UsageError
 
 
@@ -16,8 +15,4 @@ def server() -> None:
         raise UsageError(f"Your commands use the server at {settings.server.url}. Unset server.url to use one here.")
     from nflow.server import serve_foreground  # noqa: PLC0415 - after bad settings have been told
 
-    serve_foreground(settings, _say)
-
-
-def _say(text: str) -> None:
-    typer.echo(text)
+    serve_foreground(settings, say)

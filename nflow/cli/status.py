@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nflow.cli.arguments import JsonOption, ServerOption, load_settings
+from nflow.cli.streams import say
 from nflow.cli.table import print_json, print_table, when
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def status(
     elif shown:
         _show(shown)
     else:
-        typer.echo("No runs yet. Start one: nflow run sequence")
+        say("No runs yet. Start one: nflow run sequence")
 
 
 async def _entries(settings: "Settings", run: str | None) -> "list[RunEntry]":

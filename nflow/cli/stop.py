@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nflow.cli.arguments import ServerOption, load_settings
+from nflow.cli.streams import say
 from nflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ async def _stop(settings: "Settings", text: str, dag: str | None) -> None:
         if dag is not None and dag not in (flying := await _in_flight(client, entry.run)):
             raise UsageError(f"No dag run '{dag}' moves in {entry.run}. There are: {', '.join(flying) or 'none'}.")
         await client.stop(entry.run, dag=dag, grace=settings.worker.grace)
-        typer.echo(f"Asked {dag or entry.workflow} ({entry.run}) to stop.")
+        say(f"Asked {dag or entry.workflow} ({entry.run}) to stop.")
 
 
 async def _in_flight(client: "Client", run: "RunId") -> "tuple[DagId, ...]":

@@ -1,6 +1,7 @@
 """Writing to streams whose readers may leave."""
 
 import os
+import sys
 from contextlib import suppress
 from typing import TextIO
 
@@ -13,6 +14,11 @@ def write(stream: TextIO, text: str, *, flush: bool = True) -> None:
             stream.flush()
     except BrokenPipeError:
         abandon(stream)
+
+
+def say(text: str) -> None:
+    """Tell something on stdout."""
+    write(sys.stdout, f"{text}\n")
 
 
 def abandon(stream: TextIO) -> None:

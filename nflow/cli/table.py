@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-import typer
+from nflow.cli.streams import say
 
 
 def print_json(entries: Sequence[object]) -> None:
@@ -15,7 +15,7 @@ def print_json(entries: Sequence[object]) -> None:
     plain: list[Any] = [
         asdict(entry) if is_dataclass(entry) and not isinstance(entry, type) else entry for entry in entries
     ]
-    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    say(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Sequence[str] = ()) -> None:
@@ -31,8 +31,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, styles
         _print_fitting(headers, cells, styles or [""] * len(rows))
         return
     widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
-    for row in (headers, *cells):
-        typer.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+    say("\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in (headers, *cells)))
 
 
 def _print_fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str]) -> None:

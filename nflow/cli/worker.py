@@ -8,6 +8,7 @@ import typer
 
 from nflow.cli.arguments import JsonOption, ServerOption, load_settings
 from nflow.cli.edge import log_to_stderr
+from nflow.cli.streams import say
 from nflow.cli.table import print_json, print_table
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def workers(as_json: JsonOption = False, server: ServerOption = None) -> None:
     elif entries:
         _show(entries)
     else:
-        typer.echo("No worker is running. Start one: nflow worker")
+        say("No worker is running. Start one: nflow worker")
 
 
 async def _workers(settings: "Settings") -> "list[WorkerEntry]":

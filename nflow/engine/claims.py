@@ -53,8 +53,13 @@ class Claim:
         self.engine.holdings.discard(self.job)
         return True
 
-    async def release(self, delay: float = 0.0) -> None:
-        """Give the attempt back before user code ran: another claim may follow after `delay` seconds."""
+    async def release(self) -> None:
+        """Give the attempt back before user code ran: another claim may follow."""
+        if await self.withdraw():
+            await self.engine.holdings.hand_back(self.job)
+
+    async def withdraw(self) -> bool:
+        """Record that it will not be made use of; False if a successor has claimed the attempt meanwhile."""
         released = TaskReleased(
             task=self.task.task, attempt=self.task.attempt, execution=self.execution, lost=self.lost
         )
@@ -62,8 +67,8 @@ class Claim:
             await self.engine.bus.append(self.subject, pack_events([released]), expect=self.seq)
         except Conflict:
             self.drop()
-            return
-        await self.engine.holdings.hand_back(self.job, delay)
+            return False
+        return True
 
     async def still_mine(self) -> bool:
         """Whether no later event than the claim is recorded."""

@@ -12,7 +12,7 @@ from nflow.errors import NflowError
 from nflow.worker.execution import Execution
 from nflow.worker.means import Means
 from nflow.worker.pace import Pace
-from nflow.worker.reception import MOST_TRIES, Reception
+from nflow.worker.reception import Reception
 from nflow.worker.stops import Stops
 
 _log = logging.getLogger(__name__)
@@ -98,11 +98,11 @@ class Executing:
 
     async def _failed(self, execution: Execution, error: Exception) -> None:
         """Let another worker try; that this one could not does not count as a worker that was lost."""
-        if not execution.begun and execution.job.deliveries < MOST_TRIES:
-            with contextlib.suppress(NflowError):
-                await execution.release(SECOND_TRY)
-                return
-        await self._reception.failed(execution.job, execution.task, error, SECOND_TRY)
+        still_here = True
+        with contextlib.suppress(NflowError):
+            still_here = await execution.withdraw()
+        if still_here:
+            await self._reception.failed(execution.job, execution.task, error, SECOND_TRY)
 
     def _ask(self) -> None:
         """Ask for as many tasks as there are places: idle slots, and a little ahead where tasks are short.

@@ -55,6 +55,7 @@ class Execution:
         slot = await self._means.pool.acquire(PATIENCE)
         if slot is None:
             self._pace.took(PATIENCE)  # what runs here is long by now: claim nothing ahead of it
+            self._means.pool.on_change()
             await self.release()
             return
         try:
@@ -69,12 +70,18 @@ class Execution:
         elif outcome is not None and not self._lost:
             await self._settle(self._claim, outcome, slot.process.pid)
 
-    async def release(self, delay: float = 0.0) -> None:
+    async def release(self) -> None:
         """Give the attempt back to its queue."""
-        if self._claim is not None and not self._lost:
-            await self._claim.release(delay)
-        elif self._claim is None:
-            await self._means.engine.holdings.hand_back(self.job, delay)
+        if self._claim is None:
+            await self._means.engine.holdings.hand_back(self.job)
+        elif not self._lost:
+            await self._claim.release()
+
+    async def withdraw(self) -> bool:
+        """Take back the claim, unless user code may have run; False if the job is not in this worker's hands any more."""
+        if self._lost:
+            return False
+        return self._claim is None or self.begun or await self._claim.withdraw()
 
     def check_stop(self) -> None:
         """If the dag run is to stop: tell the task, and end it when its grace is over."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections import OrderedDict
 from collections.abc import Coroutine
 
 from nflow.bus.port import Job
@@ -18,8 +20,13 @@ _log = logging.getLogger(__name__)
 #: Seconds before a job that only a newer worker can read is offered again.
 UPGRADE_PAUSE = 5.0
 
-#: Deliveries after which a job that nobody can handle is laid down with the dead letters.
+#: Failures in a row after which a job that cannot be handled here is laid down with the dead letters. How often it was
+#: delivered tells nothing: a run that goes on for weeks outlives many a worker.
 MOST_TRIES = 20
+
+#: Seconds after which a failure does not count any more, and jobs whose failures are remembered.
+IN_A_ROW = 300.0
+MOST_REMEMBERED = 4096
 
 
 class Reception:
@@ -28,6 +35,7 @@ class Reception:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._works: set[asyncio.Task[None]] = set()
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # by the job's subject: how many, when last
 
     def open(self, job: Job) -> Message | None:
         """What `job` asks for; None when it cannot be read, and was turned away."""
@@ -56,11 +64,22 @@ class Reception:
         match error:
             case SchemaTooNew():
                 await self._engine.holdings.hand_back(job, UPGRADE_PAUSE)
-            case _ if job.deliveries < MOST_TRIES or isinstance(error, StorageFull):
+            case StorageFull():
+                await self._engine.holdings.hand_back(job, pause)
+            case _ if self._failures_of(job) < MOST_TRIES:
                 await self._engine.holdings.hand_back(job, pause)
             case _:
-                reason = f"{type(error).__name__}: {error} (tried {job.deliveries} times)"
-                await self._lay_down(job, reason, pause, message)
+                await self._lay_down(job, f"{type(error).__name__}: {error} ({MOST_TRIES} times)", pause, message)
+
+    def _failures_of(self, job: Job) -> int:
+        """How often in a row it has failed here, this time included."""
+        count, last = self._failures.pop(job.subject, (0, 0.0))
+        now = time.monotonic()
+        count = count + 1 if now - last < IN_A_ROW else 1
+        self._failures[job.subject] = count, now
+        if len(self._failures) > MOST_REMEMBERED:
+            self._failures.popitem(last=False)
+        return count
 
     async def _lay_down(self, job: Job, reason: str, pause: float, message: Message | None = None) -> None:
         """Keep `job` for a person to look at; what waited for it is told that it failed."""

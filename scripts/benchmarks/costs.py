@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks import texts
 from benchmarks.figure import Effort, Pair
 from benchmarks.station import NFLOW, BenchError, Station, environment
+from nflow import loop
 from nflow.core import dag_run
 from nflow.core.ids import DagId
 from nflow.models.dag import Dag
@@ -72,6 +73,7 @@ async def is_stopped(effort: Effort) -> AsyncIterator[Pair]:
 
 async def planning(effort: Effort) -> AsyncIterator[Pair]:
     """Seconds from tasks and links to a dag run that knows what to dispatch first: define, plan, ship, fold."""
+    loop.calm_garbage_collection()  # as every process of nflow does
     for _ in range(effort.times(3)):
         links = _layers(tasks=100_000, width=1000)
         start = time.perf_counter()

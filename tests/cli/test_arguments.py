@@ -14,7 +14,7 @@ from nflow.errors import UsageError
         (["a=1", "b=2"], {"a": "1", "b": "2"}),
         (["filter=x=1"], {"filter": "x=1"}),
         (["empty="], {"empty": ""}),
-        (["name=größe α"], {"name": "größe α"}),
+        (["name=größe 日本"], {"name": "größe 日本"}),
     ],
 )
 def test_arguments_are_keys_and_values(given, values):

@@ -53,11 +53,10 @@ def test_whatever_a_task_writes_arrives_as_it_is(nflow: Program):
 
 
 def test_characters_that_the_output_lacks_become_question_marks(nflow: Program):
-    done = nflow("run", "speaks", PYTHONIOENCODING="ascii")
+    done = nflow("run", "two", PYTHONIOENCODING="ascii")
 
     assert done.code == 0
-    assert "?n?c?d?" in done.out
-    assert "? speaks succeeded" in done.out
+    assert "? two succeeded" in done.out
 
 
 def test_all_of_a_hundred_thousand_lines_arrive_while_the_reader_pauses(nflow: Program):

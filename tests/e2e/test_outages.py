@@ -22,7 +22,7 @@ async def run_through_an_outage(station: Station, *, tasks: int, workers: int, s
         station.server.kill()
         await asyncio.sleep(seconds)  # the outage itself, which nothing waits for
         station.server.start()
-        await station.heartbeats(3 * workers)
+        await station.heartbeats(2 * workers)
         gate.open()
 
         await story.succeeds()
@@ -47,8 +47,9 @@ async def test_what_a_task_does_and_says_in_an_outage_is_delivered_after_it(stat
         await story.begun("second")
 
         station.server.kill()
+        await asyncio.sleep(2.0)  # the outage itself, which nothing waits for
         gate.open()
-        await asyncio.sleep(4.0)  # the outage itself, which nothing waits for
+        await asyncio.sleep(2.0)  # its second half
         station.server.start()
 
         await story.succeeds()

@@ -13,7 +13,7 @@ async def test_nflow_run_takes_no_job_of_the_site(station: Station):
         async with station.following(own) as ours:
             for story in (theirs, ours):
                 await story.has(DagStarted)
-            await station.heartbeats(2)  # time in which the laptop could have taken something
+            await station.heartbeats(1)  # time in which the laptop could have taken something
             assert theirs.claims() == ours.claims() == []
 
             worker = await station.worker("task")

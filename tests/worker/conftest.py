@@ -20,6 +20,7 @@ from nflow.wire.code import digest, pack_code
 from nflow.wire.lines import Line, unpack_lines
 from nflow.wire.messages import pack_job, unpack_events
 from nflow.worker.slot import Slot, spawn, start_slot
+from tests.worker.crew import Site
 
 Callback = Callable[..., object]
 
@@ -130,3 +131,10 @@ async def engine_of(server: MemoryServer) -> AsyncIterator[Callable[[str], Engin
 @pytest.fixture
 def engine(engine_of: Callable[[str], Engine]) -> Engine:
     return engine_of("me")
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    yield site
+    await site.close()

@@ -87,6 +87,7 @@ class MemoryIntake:
         self._holder = holder
         self._on_job = on_job
         self._wanted = 0
+        self._on_the_way = 0
         queue.join(self)
 
     def want(self, count: int) -> None:
@@ -101,14 +102,23 @@ class MemoryIntake:
 
     def is_free(self) -> bool:
         """Whether a job may be delivered."""
-        return self._wanted > 0 and self._holder.is_up()
+        return self._wanted > self._on_the_way and self._holder.is_up()
 
     def give(self, entry: Entry) -> Callable[[], float]:
         """Deliver this one."""
-        self._wanted -= 1
+        self._on_the_way += 1
         job = MemoryJob(entry, self._holder)
-        asyncio.get_running_loop().call_soon(self._on_job, job)
+        asyncio.get_running_loop().call_soon(self._arrive, entry, job)
         return job.renewed
+
+    def _arrive(self, entry: Entry, job: MemoryJob) -> None:
+        """Hand it over, or back when it is not wanted any more: what was asked for cannot be unasked."""
+        self._on_the_way -= 1
+        if self._wanted > 0:
+            self._wanted -= 1
+            self._on_job(job)
+        else:
+            self._holder.post(lambda: entry.hand_back(0.0))
 
     def look(self) -> None:
         """The connection is back: what waited may come."""

@@ -11,7 +11,7 @@ from nflow.bus.memory.queue import Queue
 from nflow.bus.memory.stream import Stream
 from nflow.bus.port import Clock, Guard, JobQueue, Record
 from nflow.bus.topology import is_stored, stream_of
-from nflow.errors import Conflict, Fenced
+from nflow.errors import Conflict, Fenced, StorageFull
 
 if TYPE_CHECKING:
     from nflow.bus.memory.bus import MemoryBus
@@ -35,6 +35,7 @@ class MemoryServer:
         self._timers: set[asyncio.Task[None]] = set()
         self.buses: list[MemoryBus] = []
         self.loses: Callable[[Record], bool] = lambda _: False  #: a test's way to lose pushes
+        self.is_full: Callable[[str], bool] = lambda _: False  #: and to refuse records of some subjects
 
     # --- outages ---
 
@@ -61,6 +62,8 @@ class MemoryServer:
         self, subject: str, payload: bytes, expect: int | None, guard: Guard | None, ttl: float | None
     ) -> Record:
         """Store a record and tell who watches."""
+        if self.is_full(subject):
+            raise StorageFull(f"The server has no room for {subject}.")
         stream = self.stream(subject)
         if guard is not None and self.stream(guard.subject).last_seq(guard.subject) != guard.seq:
             raise Fenced(f"{guard.subject} is no longer at {guard.seq}: a later owner has taken this log.")

@@ -1,6 +1,7 @@
 """Two tasks in a row, each held up for as long as the test holds a lock."""
 
 import fcntl
+from pathlib import Path
 
 from nflow.models import Dag, Option, Parameters
 from nflow.tasks import PythonTask
@@ -10,7 +11,7 @@ parameters = Parameters([Option("gate", help="a file that is locked")])
 
 def wait(data, store, signal, context):
     print(f"{context.task_name} begins", flush=True)
-    with open(store.get("gate"), "w") as gate:
+    with Path(store.get("gate")).open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
     print(f"{context.task_name} ends")
 
