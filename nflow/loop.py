@@ -3,10 +3,12 @@
 The loop is uvloop where it is installed (`pip install 'nflow[fast]'`), else asyncio's.
 """
 
-import asyncio
 import gc
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -22,11 +24,13 @@ def calm_garbage_collection() -> None:
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end: the one bridge between synchronous and asynchronous code."""
+    import asyncio  # noqa: PLC0415 - costs 20 ms, for which `nflow --help` need not wait
+
     with asyncio.Runner(loop_factory=_factory()) as runner:
         return runner.run(main)
 
 
-def _factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
     try:
         import uvloop  # noqa: PLC0415 - optional, and not needed before a loop is
     except ImportError:

@@ -1,6 +1,9 @@
 """`nflow`: all commands in one place, each imported only for what it needs, so that `--help` is quick."""
 
+import io
+import os
 import sys
+from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
@@ -51,8 +54,7 @@ app.add_typer(examples.app, name="examples")
 
 def main() -> None:
     """The program `nflow`."""
-    for stream in (sys.stdout, sys.stderr):
-        _let_pass(stream)
+    sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
     loop.calm_garbage_collection()
     sys.exit(guarded(lambda: app(_debug_first(sys.argv[1:]), standalone_mode=False)))
 
@@ -63,8 +65,10 @@ def _debug_first(arguments: list[str]) -> list[str]:
     return others if len(others) == len(arguments) else ["--debug", *others]
 
 
-def _let_pass(stream: TextIO | None) -> None:
-    """Let characters that the terminal's encoding lacks become question marks, rather than errors."""
-    reconfigure = getattr(stream, "reconfigure", None)  # what replaced a closed stream may lack it
-    if reconfigure is not None:
-        reconfigure(errors="replace")
+def _open(stream: TextIO | None) -> TextIO:
+    """An output that takes anything: closed, it is nowhere; what its encoding lacks becomes a question mark."""
+    if stream is None:
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return stream

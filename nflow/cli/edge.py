@@ -61,12 +61,12 @@ class _ToStderr(logging.StreamHandler[TextIO]):
 
 
 def _of_usage(error: typer.TyperException) -> int:
-    context = getattr(error, "ctx", None)
-    words = str(getattr(error, "format_message", error.__str__)())
-    if not words or context is None or "\n" in words:  # a whole help text, where a command was called without any
-        getattr(error, "show", error.__str__)()
+    words, context = error.format_message(), getattr(error, "ctx", None)
+    show = getattr(error, "show", None)
+    if show is not None and (not words or "\n" in words):  # a command that needs another one shows its whole help
+        show()
     else:
-        say_error(f"{words}\nFor how to use it: {context.command_path} --help")
+        say_error(f"{words}\nFor how to use it: {context.command_path} --help" if context else words)
     return USAGE
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import ParamSpec
 
 from nflow.bus.port import Record
@@ -72,7 +73,7 @@ async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, wit
     async with AsyncExitStack() as around:
         around.enter_context(screen.showing())
         if screen.moves:
-            await around.enter_async_context(_moving(view, stage))
+            await around.enter_async_context(_moving(client, view, stage))
         await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
             await around.enter_async_context(Lines(engine, run, lambda lines: stage.show(screen.lines, lines)))
@@ -80,10 +81,13 @@ async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, wit
 
 
 @asynccontextmanager
-async def _moving(view: RunView, stage: Stage) -> AsyncIterator[None]:
+async def _moving(client: Client, view: RunView, stage: Stage) -> AsyncIterator[None]:
     async def draw() -> None:
         while True:
-            await stage.show(stage.screen.draw, view.frame())
+            frame = view.frame()
+            if not client.engine.bus.connected_for():
+                frame = replace(frame, remark="no server, waiting for it")
+            await stage.show(stage.screen.draw, frame)
             await asyncio.sleep(1 / FRAMES)  # a clock, not a wait
 
     drawing = asyncio.ensure_future(draw())

@@ -115,8 +115,8 @@ class Moving:
         frame = self._frame
         columns = options.max_width - 1
         told = f" {frame.done}/{frame.total} tasks, {frame.running} running, {duration(self._seconds, digits=1)}"
-        if frame.stopping:
-            told += f", {frame.stopping}"
+        if frame.remark:
+            told += f", {frame.remark}"
         name = fitting(self._name, max(columns - cell_len(told), columns // 3))
         room = min(columns - cell_len(name) - cell_len(told) - 1, _BAR_COLUMNS)
         yield Segment(name, console.get_style("bold"))
@@ -124,7 +124,7 @@ class Moving:
             yield Segment(" ")
             bar = ProgressBar(total=frame.total or 1, completed=frame.done, width=room)
             yield from console.render(bar, options)
-        style = console.get_style("yellow" if frame.stopping else "cyan")
+        style = console.get_style("yellow" if frame.remark else "cyan")
         yield Segment(fitting(told, columns - cell_len(name)), style)
         yield Segment.line()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -13,6 +12,7 @@ from nflow.cli.interrupts import Interrupts
 from nflow.cli.leftover import going_on, left_over, still_to_end
 from nflow.cli.needs import advice, needed_queues
 from nflow.cli.screen import screen
+from nflow.cli.streams import say
 from nflow.cli.summary import as_json, summary
 from nflow.cli.view import RunView
 from nflow.client import Client
@@ -25,6 +25,9 @@ from nflow.models.workflow import Workflow
 from nflow.session import open_engine
 from nflow.worker.duties import Duties
 from nflow.worker.worker import Worker
+
+#: What ends within so many seconds is not worth a word.
+PROMPT = 0.2
 
 
 class Running:
@@ -109,7 +112,7 @@ class Running:
 
     async def _tell(self, run: RunId, view: RunView) -> None:
         if self._as_json:
-            sys.stdout.write(json.dumps(as_json(self._workflow.name, run, view), indent=2) + "\n")
+            say(json.dumps(as_json(self._workflow.name, run, view), indent=2))
         else:
             await self._stage.summary(summary(self._workflow.name, run, view))
 
@@ -139,7 +142,8 @@ class Running:
     async def _let_others_end(self, worker: Worker) -> None:
         """Tasks of other runs may end here, for a while; they would have to begin again elsewhere."""
         draining = asyncio.ensure_future(worker.drain())
-        if worker.tasks:
+        _, still = await asyncio.wait([draining], timeout=PROMPT)
+        if still:
             grace = self._settings.worker.grace
             self._stage.note(f"Tasks of other runs may end here within {grace:g} s; Ctrl-C hands them back at once.")
             await asyncio.wait([draining], timeout=grace)

@@ -61,7 +61,7 @@ class Frame:
     running: int
     dags: tuple[DagFrame, ...]  #: in flight; the oldest of those with running tasks come first
     more_dags: int  #: in flight beside these
-    stopping: str | None = None  #: why, once somebody has asked for it
+    remark: str | None = None  #: what a person should know beside that: why it stops, that the server is away
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class RunView:
                 for name, dag in flying[:MOST_DAGS]
             ),
             more_dags=max(0, len(flying) - MOST_DAGS),
-            stopping=self.stopping,
+            remark=self.stopping,
         )
 
     def take(self, event: Event, record: Record) -> None:

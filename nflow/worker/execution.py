@@ -55,7 +55,6 @@ class Execution:
         slot = await self._means.pool.acquire(PATIENCE)
         if slot is None:
             self._pace.took(PATIENCE)  # what runs here is long by now: claim nothing ahead of it
-            self._means.pool.on_change()
             await self.release()
             return
         try:
@@ -78,7 +77,7 @@ class Execution:
             await self._claim.release()
 
     async def withdraw(self) -> bool:
-        """Take back the claim, unless user code may have run; False if the job is not in this worker's hands any more."""
+        """Take back the claim, unless user code may have run; False if the job has left this worker's hands."""
         if self._lost:
             return False
         return self._claim is None or self.begun or await self._claim.withdraw()

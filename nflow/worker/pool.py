@@ -26,6 +26,7 @@ class Pool:
         self._free = size
         self._lent = 0
         self._idle: list[Slot] = []
+        self._slots: set[Slot] = set()  # those that were started and have not ended, idle or not
         self._returning: deque[asyncio.Future[bool]] = deque()  # tasks that have waited for others, and go first
         self._waiting: deque[asyncio.Future[bool]] = deque()
         self._closed = False
@@ -38,7 +39,7 @@ class Pool:
 
     async def warm_up(self) -> None:
         """Start the processes before there is work for them."""
-        started = await asyncio.gather(*(self._start_slot() for _ in range(self.size)))
+        started = await asyncio.gather(*(self._start() for _ in range(self.size)))
         for slot in started:
             self._put_away(slot)
 
@@ -51,7 +52,7 @@ class Pool:
                 slot = self._idle.pop()
                 if slot.alive:
                     return slot
-            return await self._start_slot()
+            return await self._start()
         except BaseException:
             self._give_permit()
             raise
@@ -92,6 +93,15 @@ class Pool:
         for slot in self._idle:
             slot.kill()
         self._idle.clear()
+
+    async def ended(self) -> None:
+        """Return when the last process has ended, a moment after its pool was closed and its task is over."""
+        await asyncio.gather(*(slot.end() for slot in self._slots))
+
+    async def _start(self) -> Slot:
+        slot = await self._start_slot()
+        self._slots = {each for each in self._slots if not each.ended} | {slot}
+        return slot
 
     async def _permit(self, line: deque[asyncio.Future[bool]], patience: float | None = None) -> bool:
         if self._free > 0:  # then nobody waits

@@ -79,6 +79,11 @@ class Slot(asyncio.Protocol):
         """Whether it can run a task."""
         return not self._dead
 
+    @property
+    def ended(self) -> bool:
+        """Whether its process is gone, with all that led to it."""
+        return self._burial.done()
+
     async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:
         """Run one task and return its outcome, packed.
 
@@ -104,14 +109,14 @@ class Slot(asyncio.Protocol):
             raise
         finally:
             self._outcome = self._call = None
-            self._stop[0] = 0  # here and not before: the stop of the next task may come before it runs
+            self._set_stop(0)  # here and not before: the stop of the next task may come before it runs
             self.tasks_done += 1
             self.capture.end()
             self._silence()
 
     def flag_stop(self) -> None:
         """Let `signal.is_stopped` be true from now on."""
-        self._stop[0] = 1
+        self._set_stop(1)
 
     def signal_group(self, signum: signal.Signals) -> None:
         """Send a signal to the process and to everything it has started."""
@@ -166,8 +171,13 @@ class Slot(asyncio.Protocol):
         self.capture.end()
         self.capture.close()
         os.close(self._life)
+        self._stop.close()
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_exception(SlotDied(self.process.returncode))
+
+    def _set_stop(self, value: int) -> None:
+        if not self._stop.closed:
+            self._stop[0] = value
 
     def _silence(self) -> None:
         """The task is over: whoever still waits for an answer is a thread that it has left behind.

@@ -3,6 +3,7 @@
 import asyncio
 import platform
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from nflow import __version__
 from nflow.bus.port import Intake, Job, JobQueue
@@ -15,7 +16,7 @@ from nflow.wire.subjects import ANY_PYTHON
 from nflow.worker.driving import Driving
 from nflow.worker.duties import Duties
 from nflow.worker.executing import Executing
-from nflow.worker.heartbeat import Heartbeat
+from nflow.worker.heartbeat import FAREWELL, Heartbeat
 from nflow.worker.means import Means
 from nflow.worker.pool import Pool
 from nflow.worker.runwatches import RunWatches
@@ -108,6 +109,10 @@ class Worker:
         self._executing.close()
         self._watches.close()
         self._pool.close()
+        with suppress(TimeoutError):  # a process that the kernel cannot end holds up nobody
+            async with asyncio.timeout(FAREWELL):
+                await self._executing.drain()
+                await self._pool.ended()
         for spawned in self._spawned:
             spawned.discard()
         await self._heartbeat.close()

@@ -109,6 +109,11 @@ class Program:
         """Run a command to its end."""
         return self.start(*arguments, **variables).done()
 
+    def with_closed_output(self, *arguments: str) -> int:
+        """Run a command that has no outputs at all; its exit code."""
+        shell = ["sh", "-c", 'exec "$0" "$@" >&- 2>&-', NFLOW, *arguments]
+        return subprocess.call(shell, cwd=self.folder, env=self._environment({}), timeout=PATIENCE)
+
     def start(self, *arguments: str, **variables: str) -> Running:
         """Run a command in pipes."""
         process = self._popen(arguments, variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -140,17 +145,19 @@ class Program:
     def _popen(
         self, arguments: tuple[str, ...], variables: dict[str, str], *, stdout: int, stderr: int
     ) -> "subprocess.Popen[bytes]":
-        hidden = ("NFLOW_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_", "PYTHONUNBUFFERED")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-        environment |= {"NFLOW_HOME": str(self.home), "TERM": "xterm-256color", **variables}
         return subprocess.Popen(
             [NFLOW, *arguments],
             cwd=self.folder,
-            env=environment,
+            env=self._environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
         )
+
+    def _environment(self, variables: dict[str, str]) -> dict[str, str]:
+        hidden = ("NFLOW_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_", "PYTHONUNBUFFERED")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+        return environment | {"NFLOW_HOME": str(self.home), "TERM": "xterm-256color", **variables}
 
 
 def without_escapes(text: str) -> str:

@@ -30,7 +30,7 @@ def gate(nflow_folder: Path) -> Iterator[IO[str]]:
 
 
 def state(nflow: Program) -> str:
-    [entry] = json.loads(nflow("status", "--json").out)
+    [entry] = [entry for entry in json.loads(nflow("status", "--json").out) if entry["workflow"] == "held"]
     return str(entry["state"])
 
 
@@ -116,3 +116,25 @@ def test_a_waiting_command_leaves_its_run_to_the_worker(nflow: Program, gate: IO
     assert state(nflow) in ("waiting", "running")
     gate.close()
     worker.send(signal.SIGTERM).done()
+
+
+def test_a_command_lets_tasks_of_others_end_before_it_goes(nflow: Program, gate: IO[str]):
+    nflow("start", "held", f"gate={gate.name}")
+    running = nflow.start("run", "two", "--slots", "2")
+    running.until_says("two succeeded").until_says("Tasks of other runs may end here within 10 s")
+
+    gate.close()
+
+    done = running.done()
+    assert done.code == 0
+    assert "Still to end: held (" in done.err
+
+
+def test_ctrl_c_hands_tasks_of_others_back_at_once(nflow: Program, gate: IO[str]):
+    nflow("start", "held", f"gate={gate.name}")
+    running = nflow.start("run", "two", "--slots", "2").until_says("Tasks of other runs may end here")
+
+    done = running.press_ctrl_c().done()
+
+    assert done.code == 0, "its own run had succeeded"
+    assert state(nflow) == "running"

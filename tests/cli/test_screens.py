@@ -34,9 +34,9 @@ def line(text: str, stream: str = "out", level: str = "") -> Line:
     return Line(at=0.0, stream=stream, text=text, level=level, logger="mine" if level else "")
 
 
-def frame(*dags: DagFrame, more_dags: int = 0, stopping: str | None = None) -> Frame:
+def frame(*dags: DagFrame, more_dags: int = 0, remark: str | None = None) -> Frame:
     running = sum(len(dag.running) for dag in dags)
-    return Frame(done=2, total=7, running=running, dags=dags, more_dags=more_dags, stopping=stopping)
+    return Frame(done=2, total=7, running=running, dags=dags, more_dags=more_dags, remark=remark)
 
 
 def flying(name: str, *running: str) -> DagFrame:
@@ -146,7 +146,7 @@ def test_a_frame_says_that_the_run_is_stopping():
     screen = lively(terminal, columns=120)
 
     with screen.showing():
-        screen.draw(frame(flying("main:1", "measure"), stopping="stopped by Ctrl-C"))
+        screen.draw(frame(flying("main:1", "measure"), remark="stopped by Ctrl-C"))
 
     assert "stopped by Ctrl-C" in terminal.text.splitlines()[0]
 
@@ -158,7 +158,7 @@ def test_no_frame_is_wider_than_its_terminal(columns: int, name: str):
     screen = lively(terminal, columns=columns, name=name)
 
     with screen.showing():
-        screen.draw(frame(flying(name, *(f"task_{number}" for number in range(500))), more_dags=3, stopping="why" * 50))
+        screen.draw(frame(flying(name, *(f"task_{number}" for number in range(500))), more_dags=3, remark="why" * 50))
         rows = terminal.text.splitlines()
 
     assert max(map(cell_len, rows)) <= columns

@@ -1,5 +1,6 @@
 """With a site's server: exit code 3 when it cannot be talked to, and what a laptop does with it."""
 
+import fcntl
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,3 +71,21 @@ def test_no_server_is_started_here_where_one_is_configured(nflow: Program, site:
 
     assert done.code == 2
     assert f"Your commands use the server at {site.url}." in done.err
+
+
+def test_a_run_waits_for_a_server_that_is_away_and_says_so(nflow: Program, tmp_path: Path):
+    server = Server(tmp_path / "server").start()
+    there = {"NFLOW_SERVER_URL": server.url, "NFLOW_SERVER_TOKEN": server.token}
+    gate = tmp_path / "gate"
+    with gate.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        running = nflow.on_terminal("run", "held", f"gate={gate}", "--work", **there).until_says("main:1  0/2  first")
+        server.kill()
+        running.until_says("no server, waiting for it")
+    server.start()
+
+    done = running.done()
+
+    assert done.code == 0
+    assert "held succeeded" in done.out
+    server.stop()

@@ -110,11 +110,11 @@ def test_a_failure_that_comes_after_the_end_of_its_dag_is_kept(tale: Tale):
 
 def test_the_first_wish_to_stop_the_run_is_told(tale: Tale):
     tale.tell(StopRequested(reason="only that dag", by="x", dag=MAIN))
-    assert tale.view.frame().stopping is None
+    assert tale.view.frame().remark is None
 
     tale.tell(StopRequested(reason="stopped by Ctrl-C", by="Ctrl-C"), StopRequested(reason="again", by="y"))
 
-    assert tale.view.frame().stopping == "stopped by Ctrl-C"
+    assert tale.view.frame().remark == "stopped by Ctrl-C"
 
 
 def test_a_run_takes_the_time_from_its_start_to_its_end_by_the_clock_of_the_server(tale: Tale):

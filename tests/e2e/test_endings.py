@@ -1,7 +1,8 @@
 """A failure is never reported as success: what ends a task badly fails it, with a reason, and the exit code is 1."""
 
 from nflow.core.events import Status
-from tests.e2e.station import Station
+from nflow.models.workflow import load
+from tests.e2e.station import WORKFLOWS, Station
 
 #: How a task may end badly, and what a person must be told of it.
 WAYS = {
@@ -19,8 +20,9 @@ WAYS = {
 
 async def test_a_task_that_ends_badly_fails_with_a_reason_and_is_not_run_again(station: Station):
     await station.worker(slots=1)
+    client, workflow = await station.client(), load(WORKFLOWS / "endings.py")
     for how, reason in WAYS.items():
-        run = await station.submit("endings", how=how)
+        run = await client.submit(workflow, {"folder": str(station.folder), "how": how})
 
         async with station.following(run) as story:
             assert (await story.finished()).status is Status.FAILED

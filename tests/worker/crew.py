@@ -62,6 +62,10 @@ class StageSlot:
         self._played = played
         self._death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    @property
+    def ended(self) -> bool:
+        return not self.alive
+
     async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:
         payload, _, code, execution, *_ = request
         job = unpack_job(payload)

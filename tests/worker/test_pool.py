@@ -17,6 +17,10 @@ class IdleSlot:
         self.alive = True
         self.tasks_done = 0
 
+    @property
+    def ended(self) -> bool:
+        return not self.alive
+
     def kill(self) -> None:
         self.alive = False
 

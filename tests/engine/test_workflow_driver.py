@@ -1,0 +1,232 @@
+"""One run and its driver: starts, requests, stops and the end."""
+
+import asyncio
+
+import pytest
+
+from nflow.core.dataset import INLINE, Ref
+from nflow.core.events import (
+    DagFinished,
+    DagRefused,
+    DagRequested,
+    DagStarted,
+    RunFinished,
+    RunStarted,
+    Status,
+    StopRequested,
+)
+from nflow.core.ids import DagId, DagName, RunId
+from nflow.core.jobs import DagJob, WorkflowJob
+from nflow.core.spec import DagSpec, WorkflowSpec
+from nflow.engine.holdings import SETTLING
+from nflow.engine.workflow_driver import WorkflowDriver
+from nflow.wire.messages import pack_events, pack_job, pack_spec, unpack_events, unpack_job
+from tests.engine.conftest import Taken, settle
+
+RUN = RunId("r")
+FIVE = Ref(scheme=INLINE, where=b"\x05", size_bytes=1, digest="", type="int")
+
+
+class Stage:
+    """A run in the hands of a driver; the test plays its dags and tasks."""
+
+    def __init__(self, engine, job, message):
+        self.engine = engine
+        self.job = job
+        self.driving = asyncio.ensure_future(WorkflowDriver(engine, job, message).drive())
+
+    @property
+    def bus(self):
+        return self.engine.bus
+
+    async def ask(self, event):
+        await self.bus.append(self.engine.subjects.ask(RUN), pack_events([event]))
+        await settle()
+
+    async def finish(self, dag, status=Status.SUCCEEDED):
+        finished = DagFinished(dag=DagId(dag), status=status)
+        await self.bus.append(self.engine.subjects.dag_finished(RUN, DagId(dag)), pack_events([finished]), expect=0)
+        await settle()
+
+    async def jobs(self):
+        records = (await self.bus.read("nflow.job.dag.>")).records
+        return {job.dag: job for record in records if isinstance(job := unpack_job(record.payload), DagJob)}
+
+    async def of(self, kind):
+        page = await self.bus.read(self.engine.subjects.run_events(RUN))
+        return [event for record in page.records for event in unpack_events(record.payload) if isinstance(event, kind)]
+
+    async def ended(self):
+        async with asyncio.timeout(10):
+            await self.driving
+        return await self.of(RunFinished)
+
+
+@pytest.fixture
+async def stage_of(engine):
+    """Begins to drive a run whose dags are named; `sub` is started by tasks only."""
+    stages = []
+
+    async def begin(*dags, on=None):
+        on = on or engine
+        specs = {DagName(name): DagSpec(name=DagName(name), tasks=(), autostart=name != "sub") for name in dags}
+        spec = WorkflowSpec(name="w", dags=specs, python="py", engine="0")
+        message = WorkflowJob(
+            run=RUN,
+            workflow="w",
+            spec=await on.blobs.put_code(pack_spec(spec)),
+            queue="workflow",
+            parameters={"number": FIVE},
+        )
+        if not stages:
+            await on.bus.enqueue(on.subjects.job_workflow("workflow", RUN), pack_job(message))
+            job = (await Taken().open(on.bus, "nflow.job.workflow.>")).jobs[0]
+        else:
+            job = stages[0].job
+        stages.append(Stage(on, job, message))
+        await settle()
+        return stages[-1]
+
+    yield begin
+    for stage in stages:
+        stage.driving.cancel()
+    await asyncio.gather(*(stage.driving for stage in stages), return_exceptions=True)
+
+
+async def test_a_run_begins_with_its_parameters_and_its_dags(stage_of):
+    stage = await stage_of("main", "sub")
+
+    assert [event.workflow for event in await stage.of(RunStarted)] == ["w"]
+    assert set(await stage.jobs()) == {"main:1"}
+    assert await stage.engine.store.get(RUN, "number") == FIVE
+    entry = await stage.engine.index.get(RUN)
+    assert entry.state == "running"
+    assert entry.started is not None
+
+
+async def test_a_run_that_succeeded_is_forgotten_but_for_its_events(stage_of):
+    stage = await stage_of("main")
+    blob = await stage.engine.blobs.put(RUN, b"data", "bytes")
+
+    await stage.finish("main:1")
+
+    [finished] = await stage.ended()
+    assert finished.status is Status.SUCCEEDED
+    assert await stage.engine.store.get(RUN, "number") is None
+    assert (await stage.bus.read(f"{blob.where}.*")).records == []
+    assert (await stage.engine.index.get(RUN)).state == "succeeded"
+
+
+async def test_a_run_that_failed_keeps_its_data(stage_of):
+    stage = await stage_of("main")
+
+    await stage.finish("main:1", Status.FAILED)
+
+    [finished] = await stage.ended()
+    assert finished.reason == "main:1 failed"
+    assert await stage.engine.store.get(RUN, "number") == FIVE
+
+
+async def test_a_request_is_granted_once_however_often_it_is_made(stage_of):
+    stage = await stage_of("main", "sub")
+
+    for _ in range(3):
+        await stage.ask(DagRequested(key="k", dag=DagName("sub"), by="main:1/a"))
+
+    assert [event.dag for event in await stage.of(DagStarted)] == ["main:1", "sub:1"]
+    assert set(await stage.jobs()) == {"main:1", "sub:1"}
+
+
+async def test_a_request_for_what_is_not_there_is_refused(stage_of):
+    stage = await stage_of("main")
+
+    await stage.ask(DagRequested(key="k", dag=DagName("nix"), by="main:1/a"))
+
+    [refused] = await stage.of(DagRefused)
+    assert refused.unknown
+
+
+async def test_a_stop_goes_to_all_dags_and_into_the_index(stage_of):
+    stage = await stage_of("main", "other")
+
+    await stage.ask(StopRequested(reason="enough", by="me", grace=3.0))
+
+    for dag in ("main:1", "other:1"):
+        record = await stage.bus.last(stage.engine.subjects.stop(RUN, DagId(dag)))
+        [stop] = unpack_events(record.payload)
+        assert (stop.reason, stop.grace) == ("enough", 3.0)
+    assert (await stage.engine.index.get(RUN)).state == "stopping"
+
+
+async def test_a_request_that_was_not_pushed_keeps_the_run_from_ending(stage_of, server):
+    stage = await stage_of("main", "sub")
+    server.loses = lambda record: record.subject.endswith("_ask")
+
+    await stage.ask(DagRequested(key="k", dag=DagName("sub"), by="main:1/a"))
+    await stage.finish("main:1")
+
+    assert await stage.of(RunFinished) == []
+    assert "sub:1" in await stage.jobs()
+    await stage.finish("sub:1")
+    assert len(await stage.ended()) == 1
+
+
+async def test_a_request_that_is_pushed_in_the_moment_of_the_last_look_keeps_the_run_from_ending(stage_of, bus, other):
+    """Once, the look found nothing, for the push had been faster, and the run ended with a dag running."""
+    stage = await stage_of("main", "sub")
+    asked = []
+
+    async def ask_first(subject):
+        if subject == stage.engine.subjects.log(RUN) and not asked:
+            asked.append(subject)
+            request = DagRequested(key="k", dag=DagName("sub"), by="main:1/a")
+            await other.append(stage.engine.subjects.ask(RUN), pack_events([request]))
+            await settle()
+
+    bus.before_read = ask_first
+    await stage.finish("main:1")
+    await settle()  # the one above went by while it was asked
+
+    assert asked
+    assert await stage.of(RunFinished) == []
+    await stage.finish("sub:1")
+    assert len(await stage.ended()) == 1
+
+
+async def test_a_driver_that_takes_over_starts_what_was_granted_but_not_started(stage_of, other_engine, bus, clock):
+    async def die(subject):
+        if subject.startswith("nflow.job.dag"):
+            bus.kill()
+            await asyncio.Event().wait()
+
+    bus.before_append = die
+    first = await stage_of("main")
+    first.driving.cancel()
+    await clock.advance(SETTLING)
+
+    second = await stage_of("main", on=other_engine)
+
+    assert set(await second.jobs()) == {"main:1"}
+    assert len(await second.of(RunStarted)) == 1
+
+
+async def test_a_driver_that_takes_over_an_ended_run_clears_up_after_it(stage_of, other_engine, bus, clock):
+    async def die(subject):
+        if subject == first_note and await bus.last(owner):
+            events = (await bus.read("nflow.event.r._._log")).records
+            if any(isinstance(event, RunFinished) for record in events for event in unpack_events(record.payload)):
+                bus.kill()
+                await asyncio.Event().wait()
+
+    first_note, owner = other_engine.subjects.kv("runs", RUN), other_engine.subjects.owner(RUN)
+    bus.before_append = die
+    first = await stage_of("main")
+    await first.finish("main:1")
+    first.driving.cancel()
+    await clock.advance(SETTLING)
+
+    second = await stage_of("main", on=other_engine)
+
+    assert len(await second.ended()) == 1
+    assert (await second.engine.index.get(RUN)).state == "succeeded"
+    assert await second.engine.store.get(RUN, "number") is None
