@@ -16,7 +16,7 @@ from nflow.wire.subjects import Subjects
 
 _log = logging.getLogger(__name__)
 
-#: No verdict about another worker before one's own connection has stood so long: the other may be reconnecting too.
+#: Silence is no verdict before one's own connection has stood so long: the other may be reconnecting too.
 SETTLING = 2.0
 
 #: A holder that has not answered after so long is taken for gone.
@@ -86,11 +86,11 @@ class Holdings:
         """What may be done with `job`, whose work the log says `holder` has."""
         if holder == self.worker:
             return Verdict.TAKE  # an earlier holding of this very process, which is over
-        if self._bus.connected_for() < SETTLING:
-            return Verdict.HAND_BACK
         try:
             answer = await self._bus.ask(self._subjects.holder(holder), job.subject.encode(), timeout=SILENCE)
         except (NobodyThere, TimeoutError):
+            if self._bus.connected_for() < SETTLING:
+                return Verdict.HAND_BACK
             _log.warning("worker %s is gone; its work is taken over: %s", holder, job.subject)
             return Verdict.TAKE
         return Verdict.HAND_BACK if answer == _MINE else Verdict.TAKE

@@ -1,6 +1,7 @@
 """An outage of the server doubles nothing, and neither does a job that comes twice."""
 
 import asyncio
+import signal
 from collections import Counter
 
 import pytest
@@ -84,13 +85,16 @@ async def leader_of(bus: NatsBus, stream: str) -> str:
 
 
 async def test_a_job_that_is_stored_twice_runs_once(station: Station):
-    await station.worker(slots=1)
+    await station.worker("workflow,dag")
+    holder = await station.worker("task")
     gate = station.gate("second")
     run = await station.submit("gated")
     bus = (await station.client()).engine.bus
     async with station.following(run) as story:
         await story.begun("second")
-        await station.worker("task")  # with a free slot, so that the job comes to this one
+        holder.send(signal.SIGTERM)  # it goes on with its task, but takes no other: the double comes to another worker
+        await holder.until_says("draining")
+        await station.worker("task")
         [job] = (await bus.read("nflow.job.task.>")).records
         answers = Answers(bus)
 

@@ -92,7 +92,15 @@ async def test_a_worker_that_is_there_but_silent_is_taken_for_gone(engine, other
     assert await judged(engine, job, clock) is Verdict.TAKE
 
 
-async def test_there_is_no_verdict_right_after_a_reconnect(engine, bus, clock, job):
+async def test_a_worker_that_says_so_itself_is_believed_at_once(engine, other_engine, job):
+    assert await engine.holdings.verdict(job, OTHER) is Verdict.TAKE
+
+    hold(other_engine, job)
+
+    assert await engine.holdings.verdict(job, OTHER) is Verdict.HAND_BACK
+
+
+async def test_silence_is_no_verdict_right_after_a_reconnect(engine, bus, clock, job):
     bus.cut()
     await clock.advance(1.0)
     bus.mend()

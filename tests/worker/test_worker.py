@@ -106,21 +106,28 @@ async def finished(client, run) -> RunFinished:
         return await client.wait(run)
 
 
-async def test_a_worker_runs_a_workflow_and_leaves_nothing_behind(connected, duties, workflow):
+async def life_of_a_worker(connected, client, duties, workflow) -> None:
+    async with connected("w1") as engine:
+        worker = Worker(engine, duties)
+        await worker.start()
+
+        for _ in range(2):
+            assert (await finished(client, await client.submit(workflow))).status is Status.SUCCEEDED
+
+        assert [entry.worker for entry in await workers(client.engine)] == ["w1"]
+        await worker.leave()
+        assert worker.tasks == worker.drives == len(engine.holdings) == 0
+        await worker.close()
+
+
+async def test_a_worker_runs_workflows_and_leaves_nothing_behind(connected, duties, workflow):
     async with connected("client") as engine:
         client = Client(engine)
+        await life_of_a_worker(connected, client, duties, workflow)
         files, tasks = open_files(), asyncio.all_tasks()
-        async with connected("w1") as mine:
-            worker = Worker(mine, duties)
-            await worker.start()
 
-            for _ in range(2):
-                assert (await finished(client, await client.submit(workflow))).status is Status.SUCCEEDED
+        await life_of_a_worker(connected, client, duties, workflow)
 
-            assert [entry.worker for entry in await workers(engine)] == ["w1"]
-            await worker.leave()
-            assert worker.tasks == worker.drives == len(mine.holdings) == 0
-            await worker.close()
         assert await workers(engine) == []
         assert open_files() <= files
         assert asyncio.all_tasks() <= tasks
