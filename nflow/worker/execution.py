@@ -136,13 +136,13 @@ class Execution:
             await claim.settle(pack_events([self._failure(claim, "TooLarge", message, pid)]))
 
     def _end_after(self, seconds: float, reason: str) -> None:
-        self._ended_by = reason
         loop = asyncio.get_running_loop()
-        self._clocks.append(loop.call_later(seconds, self._signal, signal.SIGTERM))
-        self._clocks.append(loop.call_later(seconds + TERMINATION, self._signal, signal.SIGKILL))
+        self._clocks.append(loop.call_later(seconds, self._signal, signal.SIGTERM, reason))
+        self._clocks.append(loop.call_later(seconds + TERMINATION, self._signal, signal.SIGKILL, reason))
 
-    def _signal(self, signum: signal.Signals) -> None:
+    def _signal(self, signum: signal.Signals, reason: str) -> None:
         if self._slot is not None:
+            self._ended_by = self._ended_by or reason
             self._slot.signal_group(signum)
 
     def _death(self, claim: Claim, death: SlotDied, pid: int) -> TaskEvent:

@@ -16,9 +16,10 @@ from nflow.wire.subjects import ANY_PYTHON
 from nflow.worker.driving import Driving
 from nflow.worker.duties import Duties
 from nflow.worker.executing import Executing
+from nflow.worker.files import allow_open_files
 from nflow.worker.heartbeat import FAREWELL, Heartbeat
 from nflow.worker.means import Means
-from nflow.worker.pool import Pool
+from nflow.worker.pool import MOST_LENT, Pool
 from nflow.worker.runwatches import RunWatches
 from nflow.worker.slot import Slot, Spawned, spawn, start_slot
 
@@ -73,6 +74,7 @@ class Worker:
 
     async def start(self) -> None:
         """Take work from all queues."""
+        allow_open_files(self._duties.slots + MOST_LENT)
         openings = [
             self._open(kind, name, ANY_PYTHON, driving.on_job, driving.add)
             for name in self._duties.queues

@@ -71,7 +71,9 @@ async def test_the_end_of_a_cluster_leader_doubles_no_task(replicated: Station):
             leader = await leader_of((await replicated.client()).engine.bus, stream)
             server = next(server for server in replicated.servers if server.name == leader)
             server.kill()
-            await replicated.heartbeats(6)
+            import time; t=time.time()
+            await replicated.heartbeats(6, 90)
+            print(stream, leader, "beats after", time.time()-t, time.ctime())
             server.start()
         gate.open()
 

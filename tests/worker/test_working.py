@@ -590,6 +590,40 @@ async def test_a_task_that_does_not_end_in_its_grace_is_killed_and_counts_as_can
     assert "enough" in cancelled.reason
 
 
+async def test_a_task_that_dies_by_itself_in_its_grace_has_failed(site):
+    async def die(scene: Scene) -> None:
+        await scene.slot.stopped.wait()
+        scene.slot.signal_group(signal.SIGSEGV)
+        await asyncio.Event().wait()
+
+    site.scripts["a"] = die
+    crew = await site.crew()
+    run = await site.submit(main="a")
+    await site.until(lambda: crew.played == ["a"])
+
+    await stop(site, run, grace=60.0)
+
+    [failed] = await site.has(run, TaskFailed)
+    assert "SIGSEGV" in failed.error.message
+
+
+async def test_a_second_stop_with_less_patience_ends_a_task_that_the_first_only_told(site, gate):
+    site.scripts["a"] = gate
+    crew = await site.crew()
+    run = await site.submit(main="a")
+    await gate.reached.wait()
+    await stop(site, run)
+    await site.until(crew.slots[0].stopped.is_set)
+    coming = asyncio.ensure_future(site.comes(run, RunFinished))
+
+    impatient = StopRequested(reason="now", by="a person", grace=0.0)
+    await site.client.bus.append(site.client.subjects.stop(run, DagId("main:1")), pack_events([impatient]))
+
+    await coming
+    [cancelled] = await site.of(run, TaskCancelled)
+    assert "now" in cancelled.reason
+
+
 async def test_a_stop_that_came_while_its_push_was_lost_is_found_by_the_tick(site):
     async def obey(scene: Scene) -> None:
         await scene.slot.stopped.wait()
