@@ -83,7 +83,7 @@ def launch(program: Path, folder: Folder, lock: Lock) -> int:
             stdout=log,
             stderr=log,
             cwd=folder.path,
-            env={"PATH": os.defpath},  # nothing of the user's environment, where secrets may be
+            env={"PATH": os.defpath, "GOMAXPROCS": str(_share())},  # nothing of the user's, where secrets may be
             pass_fds=(lock.fd,),
             start_new_session=True,
         )
@@ -92,6 +92,11 @@ def launch(program: Path, folder: Folder, lock: Lock) -> int:
     # Reaps the server should it die before this process does, and keeps the object from warning that it lives on.
     threading.Thread(target=process.wait, name="nflow-server-reaper", daemon=True).start()
     return process.pid
+
+
+def _share() -> int:
+    """Cores for the server: half of them, the rest is for the work. Go spends fewer wake-ups on fewer cores, too."""
+    return max(1, (os.cpu_count() or 1) // 2)
 
 
 def wait_until_ready(folder: Folder, pid: int | None, seconds: float) -> bool:

@@ -72,7 +72,20 @@ async def test_the_end_of_a_cluster_leader_doubles_no_task(replicated: Station):
             server = next(server for server in replicated.servers if server.name == leader)
             server.kill()
             import time; t=time.time()
-            await replicated.heartbeats(6, 90)
+            try:
+                await replicated.heartbeats(6, 25)
+            except TimeoutError:
+                bus = (await replicated.client()).engine.bus
+                for name in ("KV_nflow_workers", "KV_nflow_runs", "nflow_events", "nflow_jobs", "nflow_logs"):
+                    try:
+                        async with asyncio.timeout(5):
+                            info = await bus._jetstream.call(f"STREAM.INFO.{name}", {})
+                        print(name, info.get("cluster"), info.get("error"), info.get("state"), flush=True)
+                    except TimeoutError:
+                        print(name, "no answer", flush=True)
+                for server in replicated.servers:
+                    print(server.name, *server.log[-25:], sep="\n", flush=True)
+                raise
             print(stream, leader, "beats after", time.time()-t, time.ctime())
             server.start()
         gate.open()

@@ -147,6 +147,7 @@ class _Settling:
         while True:
             if answer is None:
                 self._ambiguous = True
+                await self._backoff.pause()  # else nobody has the time to find that the connection is lost
                 # With an expected sequence the server itself refuses a second copy.
                 if self._expect is None and (mine := await self._mine()):
                     return mine
