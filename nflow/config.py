@@ -182,7 +182,7 @@ def _is_there(file: Path) -> bool:
 
 
 def slot_environment() -> dict[str, str]:
-    """The environment of this process for those that run users' code: without nflow's own variables, which hold secrets."""
+    """This process's environment for those that run users' code: without nflow's own variables, which hold secrets."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 

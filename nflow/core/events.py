@@ -59,7 +59,7 @@ class OwnerChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested(Event):
-    """Somebody wants the run (workflow log) or this dag run (dag log) to end. Anyone may write it; the first one counts.
+    """Somebody wants the run (workflow log) or this dag run (dag log) to end. Anyone may write it; the first counts.
 
     In the workflow log `dag` may name one dag run to stop; without it the whole run is meant.
     """
@@ -201,7 +201,7 @@ class TaskSkipped(TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCancelled(TaskEvent):
-    """The task will not run (again), for the dag is stopping. Written by the driver, or by the worker that killed it."""
+    """The task will not run (again): the dag is stopping. Written by the driver, or by the worker that killed it."""
 
     reason: str
     provenance: Provenance | None = None

@@ -14,7 +14,7 @@ class TaskStatus(Enum):
     Error = 4
 
 
-class TaskEnding(NflowError):  # noqa: N818 - to end on purpose is no error
+class TaskEnding(NflowError):
     """A task ends here, and means to."""
 
     def __init__(self, message: str = "") -> None:

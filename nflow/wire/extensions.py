@@ -33,7 +33,7 @@ NAMES = {
 """What `Ref.type` calls values of each number."""
 
 
-class Unsuited(Exception):  # noqa: N818  not an error: a value of a known type that only pickle can carry
+class Unsuited(Exception):
     """This value needs pickle."""
 
 

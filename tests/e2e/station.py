@@ -24,7 +24,7 @@ from nflow.server.folder import Folder, url_of
 from nflow.session import worker_id
 from nflow.store.kv import KvStore
 from nflow.wire.subjects import event_place
-from tests.e2e.news import PATIENCE, News
+from tests.e2e.news import News
 from tests.e2e.process import Process, has_ended
 from tests.e2e.story import Story
 from tests.servers import Server
@@ -157,7 +157,7 @@ class Station:
         async with Story((await self.client()).engine, run).told() as story:
             yield story
 
-    async def heartbeats(self, count: int, patience: float = PATIENCE) -> None:
+    async def heartbeats(self, count: int) -> None:
         """Return when workers have been heard of so often from now on: time in which something could go wrong."""
         engine, news, heard = (await self.client()).engine, News(), list[Record]()
 
@@ -166,7 +166,7 @@ class Station:
             news.tell()
 
         watch = engine.bus.watch(engine.subjects.kv_under("workers"), on_beat)
-        await news.until(lambda: len(heard) >= count, patience)
+        await news.until(lambda: len(heard) >= count)
         watch.close()
 
     async def next_run(self, *, after: RunId) -> RunId:

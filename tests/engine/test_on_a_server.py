@@ -154,6 +154,7 @@ async def test_large_data_come_back_as_they_were(engine_of):
 
     assert await engine.blobs.get(ref) == data
 
+
 async def test_an_outcome_is_recorded_although_the_connection_was_lost_in_that_very_moment(engine_of):
     """Once, it was sent again and again to a connection that nobody had the time to find lost."""
     engine = await engine_of("me")

@@ -19,7 +19,7 @@ from nflow.tasks import PythonTask
 CONTEXT = TaskContext("work", "main_dag:1", "flow", "run-1", "host")
 
 
-class Boom(Exception):  # noqa: N818 - what user code raises
+class Boom(Exception):
     pass
 
 
