@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ByteSize,
     ConfigDict,
     Field,
     SecretStr,
@@ -101,13 +100,6 @@ class Worker(Section):
     grace: float = Field(default=10.0, ge=0, description="seconds a stopped task has to end by itself")
 
 
-class Limits(Section):
-    """Sizes, in bytes or as `4KiB`, `1GB`."""
-
-    inline_size: ByteSize = Field(default=ByteSize(4096), ge=0, description="larger values travel as blobs")
-    max_value_size: ByteSize = Field(default=ByteSize(2**30), ge=1, description="larger values are refused")
-
-
 class Settings(BaseSettings):
     """Everything that can be set, checked and frozen."""
 
@@ -126,7 +118,6 @@ class Settings(BaseSettings):
     server: Server = Server()
     workflows: Workflows = Workflows()
     worker: Worker = Field(default_factory=Worker)
-    limits: Limits = Limits()
 
     @classmethod
     def settings_customise_sources(
@@ -188,7 +179,7 @@ def slot_environment() -> dict[str, str]:
 
 def names() -> list[str]:
     """Every setting by its dotted name."""
-    sections: dict[str, type[Section]] = {"server": Server, "workflows": Workflows, "worker": Worker, "limits": Limits}
+    sections: dict[str, type[Section]] = {"server": Server, "workflows": Workflows, "worker": Worker}
     return ["home", *(f"{section}.{key}" for section, model in sections.items() for key in model.model_fields)]
 
 

@@ -33,7 +33,6 @@ def test_nothing_need_be_set(tmp_path):
     assert settings.home == tmp_path / "state" / "nflow"
     assert settings.worker.slots >= 1
     assert settings.worker.queues == ("workflow", "dag", "task")
-    assert settings.limits.inline_size == 4096
 
 
 def test_the_environment_wins_over_the_file_and_a_flag_over_both(monkeypatch):
@@ -83,8 +82,6 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
         "worker.queues": "task, detector",
         "worker.tasks_per_slot": "5",
         "worker.grace": "0.5",
-        "limits.inline_size": "8KiB",
-        "limits.max_value_size": "1GB",
     }
     for name, value in values.items():
         monkeypatch.setenv(config.variable(name), value)
@@ -96,7 +93,6 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
     assert settings.server.replicas == 3
     assert settings.workflows.folders == (Path("flows").absolute(), tmp_path)
     assert settings.worker.queues == ("task", "detector")
-    assert (settings.limits.inline_size, settings.limits.max_value_size) == (8192, 10**9)
 
 
 def test_paths_in_a_file_start_from_the_files_folder(tmp_path, monkeypatch):
@@ -155,7 +151,6 @@ def test_variables_of_others_are_left_alone(monkeypatch):
         ("worker.queues", ","),
         ("server.replicas", "2"),
         ("server.namespace", "a.b"),
-        ("limits.inline_size", "big"),
     ],
 )
 def test_a_value_out_of_range_names_who_set_it(monkeypatch, name, value):
