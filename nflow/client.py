@@ -119,9 +119,7 @@ class Client:
             return name
 
         spec = plan_workflow(workflow, ship, python=python_tag(), engine=__version__)
-        async with asyncio.TaskGroup() as uploads:
-            for code in blobs.values():
-                uploads.create_task(self.engine.blobs.put_code(code))
+        await asyncio.gather(*map(self.engine.blobs.put_code, blobs.values()))
         return await self.engine.blobs.put_code(pack_spec(spec))
 
     async def _parameter(self, run: RunId, name: str, value: object) -> Ref:

@@ -24,32 +24,33 @@ async def work(settings: Settings, name: str | None) -> None:
     )
     async with open_engine(settings, name=name) as engine:
         worker = Worker(engine, duties)
+        leaving = _Leaving(worker)  # before it takes work: from then on a signal must not end it unasked
         try:
             await worker.start()
             _log.info("%s serves %s with %d slots", worker.id, ", ".join(duties.queues), duties.slots)
-            await _until_drained(worker)
+            await leaving.asked.wait()
+            await worker.drain()
         finally:
             await worker.close()
 
 
-async def _until_drained(worker: Worker) -> None:
-    first = asyncio.Event()
-    signals = 0
+class _Leaving:
+    """What signals ask of a worker: the first to drain, the second to hand back, the third to die."""
 
-    def on_signal() -> None:
-        nonlocal signals
-        signals += 1
-        if signals == 1:
-            _log.info("draining: %d tasks are to end here; a second signal hands them back", worker.tasks)
-            first.set()
-        elif signals == 2:
-            _log.info("handing back %d tasks; a third signal kills", worker.tasks)
-            worker.stop()
+    def __init__(self, worker: Worker) -> None:
+        self.asked = asyncio.Event()
+        self._worker = worker
+        self._signals = 0
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(kind, self._on_signal)
+
+    def _on_signal(self) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            _log.info("draining: %d tasks are to end here; a second signal hands them back", self._worker.tasks)
+            self.asked.set()
+        elif self._signals == 2:
+            _log.info("handing back %d tasks; a third signal kills", self._worker.tasks)
+            self._worker.stop()
         else:
             os._exit(FAILED)  # the kernel ends the slots, other workers take over
-
-    loop = asyncio.get_running_loop()
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(kind, on_signal)
-    await first.wait()
-    await worker.drain()

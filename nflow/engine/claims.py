@@ -12,7 +12,7 @@ from nflow.bus.port import Job
 from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
-from nflow.engine.holdings import REST, Verdict
+from nflow.engine.holdings import Verdict
 from nflow.errors import Conflict, StorageFull
 from nflow.wire.messages import pack_events, unpack_events
 
@@ -144,7 +144,7 @@ class Claimer:
     async def _may_take(self, job: Job, earlier: TaskStarted) -> bool:
         if await self._engine.holdings.verdict(job, earlier.worker) is Verdict.TAKE:
             return True
-        await self._engine.holdings.hand_back(job, REST)
+        await self._engine.holdings.hand_back(job, self._engine.holdings.rest)
         return False
 
     async def _give_up(self, job: Job, task: TaskJob, earlier: TaskStarted, subject: str, expect: int) -> None:

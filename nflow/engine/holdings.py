@@ -72,6 +72,12 @@ class Holdings:
         job.hold(on_lost)
         return True
 
+    @property
+    def rest(self) -> float:
+        """How long a job that is handed back should rest: until the holder's renewals count, or a verdict may be given."""
+        settling = SETTLING - self._bus.connected_for()
+        return min(REST, settling) if settling > 0 else REST
+
     def discard(self, job: Job) -> None:
         """`job` is done or taken over."""
         if self._held.get(job.subject) is job:

@@ -2,7 +2,7 @@
 
 from nflow.bus.port import Bus, Guard, Job
 from nflow.core.events import OwnerChanged
-from nflow.engine.holdings import REST, Holdings, Verdict
+from nflow.engine.holdings import Holdings, Verdict
 from nflow.errors import Conflict
 from nflow.wire.messages import pack_events, unpack_events
 
@@ -32,7 +32,7 @@ async def take_ownership(bus: Bus, job: Job, owner_subject: str, holdings: Holdi
         [owner] = unpack_events(last.payload)
         assert isinstance(owner, OwnerChanged)
         if await holdings.verdict(job, owner.worker) is Verdict.HAND_BACK:
-            await holdings.hand_back(job, REST)
+            await holdings.hand_back(job, holdings.rest)
             raise NotOwner
         expect = last.seq
 

@@ -160,6 +160,12 @@ class Program:
         return environment | {"NFLOW_HOME": str(self.home), "TERM": "xterm-256color", **variables}
 
 
+def peak_memory_bytes(pid: int) -> int:
+    """The most memory that a process has held. Not its rusage: that counts its parent, of whom it was forked."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
 def without_escapes(text: str) -> str:
     """What a terminal was sent, without colours and movements."""
     return _ESCAPES.sub("", text)

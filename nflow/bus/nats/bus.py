@@ -19,7 +19,7 @@ from nflow.bus.nats.puller import Puller
 from nflow.bus.nats.reader import Reader, record_of
 from nflow.bus.nats.requests import Requests, status_of
 from nflow.bus.port import Intake, Job, JobQueue, Page, Record, Subscription
-from nflow.errors import BusError, Conflict, NflowError, NobodyThere
+from nflow.errors import BusError, Conflict, NflowError, NobodyThere, StorageFull
 
 _LOG = logging.getLogger("nflow.bus")
 
@@ -239,7 +239,16 @@ class NatsBus:
         self.differences += [line for line in differences if line not in self.differences]
 
     async def _enqueue(self, subject: str, payload: bytes) -> None:
-        await self.enqueue(subject, payload)
+        """Store a job that nobody waits for, however long the server has no room for it."""
+        backoff = Backoff(longest=5.0)
+        while True:
+            try:
+                await self.enqueue(subject, payload)
+            except StorageFull as error:
+                _LOG.warning("%s It is tried again.", error)
+                await backoff.pause()
+            else:
+                return
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
