@@ -74,7 +74,7 @@ class Holdings:
 
     @property
     def rest(self) -> float:
-        """How long a job that is handed back should rest: until the holder's renewals count, or a verdict may be given."""
+        """How long a job that is handed back rests: until its holder has renewed it, or a verdict may be given."""
         settling = SETTLING - self._bus.connected_for()
         return min(REST, settling) if settling > 0 else REST
 

@@ -242,7 +242,7 @@ def spawn(environment: Mapping[str, str]) -> Spawned:
         stop = mmap.mmap(stop_file, 1)
         passed = (their_sock.fileno(), stop_file, their_life)
         process = subprocess.Popen(
-            [sys.executable, "-m", "nflow.worker.child", *map(str, passed)],
+            [sys.executable, "-m", "nflow.slot.child", *map(str, passed)],
             stdin=subprocess.DEVNULL,
             stdout=their_out,
             stderr=their_err,

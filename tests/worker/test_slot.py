@@ -128,7 +128,7 @@ async def test_what_a_task_has_started_dies_with_its_process(bench):
 
 async def test_an_outcome_that_was_sent_counts_although_the_process_died_right_after(bench):
     def work(data, store, signal, context):
-        from nflow.worker.pipe import Pipe
+        from nflow.slot.pipe import Pipe
 
         send = Pipe.send
 

@@ -8,10 +8,10 @@ from nflow.core.jobs import TaskJob
 from nflow.models.dag import Dag
 from nflow.models.data import MultiTaskData
 from nflow.models.section import DataStoreDocumentSection
+from nflow.slot.exchange import Packer, grown
+from nflow.slot.pipe import Calls
 from nflow.wire.messages import pack_input
 from nflow.wire.tree import pack_ref, pack_tree, unpack_ref, unpack_tree
-from nflow.worker.exchange import Packer, grown
-from nflow.worker.pipe import Calls
 
 _DATA = DataStoreDocumentSection.Data
 

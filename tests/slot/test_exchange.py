@@ -3,8 +3,8 @@
 import pytest
 
 from nflow.core.dataset import BLOB, INLINE, INLINE_SIZE_BYTES, Dataset, Ref, TaskInput
+from nflow.slot.exchange import LONGEST_HISTORY, Packer, grown, opened
 from nflow.wire.digest import digest
-from nflow.worker.exchange import LONGEST_HISTORY, Packer, grown, opened
 
 
 class Shelf:

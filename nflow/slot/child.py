@@ -25,11 +25,11 @@ from nflow.core.jobs import TaskJob
 from nflow.models.context import TaskContext
 from nflow.models.execution import Aborted, Ending, Failed, Succeeded, run_task
 from nflow.models.task import BaseTask
+from nflow.slot.exchange import BlobAccess, Packer, opened
+from nflow.slot.pipe import Calls, Pipe, WorkerGone
+from nflow.slot.sight import PipeBlobs, TaskSignal, TaskStore
 from nflow.wire.code import unpack_code
 from nflow.wire.messages import pack_events, unpack_input, unpack_job
-from nflow.worker.exchange import BlobAccess, Packer, opened
-from nflow.worker.pipe import Calls, Pipe, WorkerGone
-from nflow.worker.sight import PipeBlobs, TaskSignal, TaskStore
 
 _F_SETSIG = 10  # Linux; the fcntl module has no name for it
 
