@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import nats
@@ -314,10 +314,19 @@ def test_the_server_is_in_a_session_of_its_own_and_holds_no_file_of_its_starter(
         assert files == {"/dev/null", str(folder.log)}
 
 
+def open_files(pid: int) -> set[str]:
+    """What a process has open; a file that it closes meanwhile counts no more."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(str(file.readlink()))
+    return found
+
+
 def test_the_server_listens_on_the_loopback_interface_only(settings, folder):
     with attach(settings):
         table = Path(f"/proc/{folder.pid()}/net/tcp").read_text().splitlines()[1:]
-        sockets = {str(file.readlink()) for file in Path(f"/proc/{folder.pid()}/fd").iterdir()}
+        sockets = open_files(folder.pid())
         rows = [line.split() for line in table]
         listening = [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
 
