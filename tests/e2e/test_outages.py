@@ -61,8 +61,8 @@ async def test_what_a_task_does_and_says_in_an_outage_is_delivered_after_it(stat
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", ["nflow_jobs", "nflow_events"])
 async def test_the_end_of_a_cluster_leader_doubles_no_task(replicated: Station, stream: str):
-    tasks = 20
-    await asyncio.gather(replicated.worker(slots=15), replicated.worker("task", slots=15))
+    tasks = 100
+    await asyncio.gather(*(replicated.worker(queues, slots=30) for queues in ("workflow,dag,task", *["task"] * 3)))
     gate = replicated.gate("wide")
     run = await replicated.submit("wide", variables={"WIDTH": str(tasks)})
     async with replicated.following(run) as story:
@@ -70,7 +70,7 @@ async def test_the_end_of_a_cluster_leader_doubles_no_task(replicated: Station, 
         leader = await leader_of((await replicated.client()).engine.bus, stream)
 
         next(server for server in replicated.servers if server.name == leader).kill()
-        await replicated.heartbeats(6)
+        await replicated.heartbeats(8)
         gate.open()
 
         await story.succeeds(2 * PATIENCE)
