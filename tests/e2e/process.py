@@ -51,6 +51,10 @@ class Process:
         assert self.out, f"it ended without a word:\n{self.story}"
         return self.out[0]
 
+    async def gone(self) -> None:
+        """Return when it has ended, however long that takes."""
+        await self._process.wait()
+
     async def end(self, patience: float = PATIENCE) -> int:
         """Its exit code, once it has ended and all that it wrote was read."""
         async with asyncio.timeout(patience):

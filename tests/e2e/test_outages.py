@@ -8,20 +8,30 @@ import pytest
 
 from nflow.bus.nats import NatsBus
 from tests.e2e.news import PATIENCE, News
+from tests.e2e.process import Process
 from tests.e2e.station import Station
+
+
+async def stay_for(seconds: float, *workers: Process) -> None:
+    """Let an outage last so long, in which no worker may give up."""
+    ends = [asyncio.ensure_future(worker.gone()) for worker in workers]
+    done, waiting = await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for end in waiting:
+        end.cancel()
+    assert not done, "a worker ended because the server was away"
 
 
 async def run_through_an_outage(station: Station, *, tasks: int, workers: int, seconds: float) -> None:
     slots = tasks // workers + 5  # free ones, to which a task could be given a second time
     queues = ["workflow,dag,task", *["task"] * (workers - 1)]
-    await asyncio.gather(*(station.worker(each, slots=slots) for each in queues))
+    there = await asyncio.gather(*(station.worker(each, slots=slots) for each in queues))
     gate = station.gate("wide")
     run = await station.submit("wide", variables={"WIDTH": str(tasks)})
     async with station.following(run) as story:
         await story.begun("wide", times=tasks)
 
         station.server.kill()
-        await asyncio.sleep(seconds)  # the outage itself, which nothing waits for
+        await stay_for(seconds, *there)
         station.server.start()
         await station.heartbeats(2 * workers)
         gate.open()
@@ -41,16 +51,16 @@ async def test_an_outage_of_ten_seconds_doubles_none_of_a_hundred_tasks(station:
 
 
 async def test_what_a_task_does_and_says_in_an_outage_is_delivered_after_it(station: Station):
-    await station.worker()
+    worker = await station.worker()
     gate = station.gate("second")
     run = await station.submit("gated")
     async with station.following(run) as story:
         await story.begun("second")
 
         station.server.kill()
-        await asyncio.sleep(2.0)  # the outage itself, which nothing waits for
+        await stay_for(2.0, worker)
         gate.open()
-        await asyncio.sleep(2.0)  # its second half
+        await stay_for(2.0, worker)
         station.server.start()
 
         await story.succeeds()
