@@ -25,7 +25,7 @@
     ├── BlobLost                   a reference points to data that are gone
     ├── MissingModule              code or a value needs a module that this worker lacks
     ├── DataInvalidIndex · DataInvalidAlias · TaskReturnActionInvalid   misuse of `data` and `Action`
-    └── DagNameUnknown · JoinRefused · RunStopping                      answers to `signal` calls
+    └── DagNameUnknown · JoinRefused                                    answers to `signal` calls
 
 `AbortWorkflow` and `StopTask`, by which a task ends on purpose, live in `nflow.models`.
 """
@@ -171,10 +171,6 @@ class DagNameUnknown(NflowError):
 
 class JoinRefused(NflowError):
     """Too many tasks of this worker wait in `join_dags` already."""
-
-
-class RunStopping(NflowError):
-    """The run is ending; it starts nothing more."""
 
 
 class StoreTypeError(NflowError):

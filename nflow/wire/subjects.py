@@ -228,13 +228,6 @@ def event_place(subject: str) -> EventPlace:
     return EventPlace(*subject.rsplit(".", 3)[1:])
 
 
-def task_of(subject: str) -> TaskId | None:
-    """The task whose claim or outcome a record of a dag's log is; None for all else, and for names told by digest."""
-    _, _, dag, last = subject.rsplit(".", 3)
-    name = None if dag == "_" else name_of(last)
-    return None if name is None else TaskId(name)
-
-
 def job_place(subject: str) -> JobPlace:
     """Take apart the subject of a job."""
     kind, queue, python, _, run, *rest = subject.split(".")[2:]

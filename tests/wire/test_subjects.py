@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.errors import ConfigError
-from nflow.wire.subjects import LONGEST_TOKEN_BYTES, Subjects, event_place, job_place, log_of, name_of, task_of, token
+from nflow.wire.subjects import LONGEST_TOKEN_BYTES, Subjects, event_place, job_place, log_of, name_of, token
 
 VALID_TOKEN = re.compile(r"[A-Za-z0-9=-][A-Za-z0-9=_-]*", re.ASCII)
 LONG = "µ" * 200
@@ -150,15 +150,6 @@ def test_a_records_subject_tells_its_log_and_its_task():
 
     assert log_of(outcome) == subjects.log(RUN, DAG)
     assert event_place(outcome) == ("20261120-abc", "main_dag=3A1", "reduce=232")
-    assert task_of(outcome) == TASK
-
-
-def test_an_owners_records_and_the_workflows_are_about_no_task():
-    subjects = Subjects("nflow")
-
-    assert task_of(subjects.owner(RUN, DAG)) is None
-    assert task_of(subjects.dag_finished(RUN, DAG)) is None
-    assert task_of(subjects.task(RUN, DAG, TaskId(LONG))) is None
 
 
 def test_a_jobs_subject_tells_what_is_to_be_done():
