@@ -4,19 +4,21 @@ Pure: nothing here knows how a workflow is stored, sent or driven.
 """
 
 from nflow.models.action import Action
-from nflow.models.context import TaskContext
 from nflow.models.dag import Dag
-from nflow.models.data import MultiTaskData, TaskData
-from nflow.models.endings import AbortWorkflow, StopTask, TaskStatus
+from nflow.models.datastore import DataStoreDocument, DataStoreDocumentSection
+from nflow.models.exceptions import AbortWorkflow, StopTask
 from nflow.models.parameters import Option, Parameters
-from nflow.models.section import DataStoreDocumentSection
-from nflow.models.task import BaseTask
+from nflow.models.task import BaseTask, TaskStatus
+from nflow.models.task_context import TaskContext
+from nflow.models.task_data import MultiTaskData, TaskData
+from nflow.models.task_signal import TaskSignal
 
 __all__ = [
     "AbortWorkflow",
     "Action",
     "BaseTask",
     "Dag",
+    "DataStoreDocument",
     "DataStoreDocumentSection",
     "MultiTaskData",
     "Option",
@@ -24,5 +26,6 @@ __all__ = [
     "StopTask",
     "TaskContext",
     "TaskData",
+    "TaskSignal",
     "TaskStatus",
 ]

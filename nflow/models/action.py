@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Self
 
 from nflow.errors import TaskReturnActionInvalid
-from nflow.models.data import MultiTaskData
 from nflow.models.task import BaseTask
+from nflow.models.task_data import MultiTaskData
 
 
 class Action:

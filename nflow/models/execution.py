@@ -5,10 +5,12 @@ from typing import TypeAlias
 
 from nflow.errors import TaskReturnActionInvalid
 from nflow.models.action import Action
-from nflow.models.context import Signal, Store, TaskContext
-from nflow.models.data import MultiTaskData, TaskData
-from nflow.models.endings import AbortWorkflow, StopTask, TaskStatus
-from nflow.models.task import BaseTask
+from nflow.models.datastore import DataStoreDocument
+from nflow.models.exceptions import AbortWorkflow, StopTask
+from nflow.models.task import BaseTask, TaskStatus
+from nflow.models.task_context import TaskContext
+from nflow.models.task_data import MultiTaskData, TaskData
+from nflow.models.task_signal import TaskSignal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,12 @@ class Failed:
 
 
 Ending: TypeAlias = Succeeded | Aborted | Failed
-Surroundings: TypeAlias = tuple[MultiTaskData, Store, Signal, TaskContext]
+Surroundings: TypeAlias = tuple[MultiTaskData, DataStoreDocument, TaskSignal, TaskContext]
 
 
-def run_task(task: BaseTask, data: MultiTaskData, store: Store, signal: Signal, context: TaskContext) -> Ending:
+def run_task(
+    task: BaseTask, data: MultiTaskData, store: DataStoreDocument, signal: TaskSignal, context: TaskContext
+) -> Ending:
     """Run a task to its ending; nothing that user code raises gets past this.
 
     `callback_init`, `run` and `callback_finally` are called in this order, the last exactly once, with the status of

@@ -1,24 +1,37 @@
 """The root of all tasks: a name, a queue, how skipping treats it, and the callbacks around its code."""
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from nflow.errors import WorkflowDefinitionError
 from nflow.models.callbacks import check_callback
-from nflow.models.data import MultiTaskData
+from nflow.models.task_data import MultiTaskData
 
 if TYPE_CHECKING:  # these know tasks themselves
     from nflow.models.action import Action
-    from nflow.models.context import Signal, Store, TaskContext
-    from nflow.models.endings import TaskStatus
+    from nflow.models.datastore import DataStoreDocument
+    from nflow.models.task_context import TaskContext
+    from nflow.models.task_signal import TaskSignal
 
-Callback: TypeAlias = "Callable[[MultiTaskData, Store, Signal, TaskContext], Action | None] | None"
-InitCallback: TypeAlias = "Callable[[MultiTaskData, Store, Signal, TaskContext], object] | None"
-FinallyCallback: TypeAlias = "Callable[[TaskStatus, MultiTaskData, Store, Signal, TaskContext], object] | None"
+Callback: TypeAlias = "Callable[[MultiTaskData, DataStoreDocument, TaskSignal, TaskContext], Action | None] | None"
+InitCallback: TypeAlias = "Callable[[MultiTaskData, DataStoreDocument, TaskSignal, TaskContext], object] | None"
+FinallyCallback: TypeAlias = (
+    "Callable[[TaskStatus, MultiTaskData, DataStoreDocument, TaskSignal, TaskContext], object] | None"
+)
 
 CALLBACK_ARGUMENTS = ("data", "store", "signal", "context")
 
 _IDENTITY = frozenset(("name", "queue", "has_to_run", "propagate_skip"))
+
+
+class TaskStatus(Enum):
+    """How a task ended; the greater value is the worse ending."""
+
+    Success = 1
+    Stopped = 2
+    Aborted = 3
+    Error = 4
 
 
 class BaseTask:
@@ -60,8 +73,8 @@ class BaseTask:
     def run(
         self,
         data: MultiTaskData,  # noqa: ARG002 - for those who override it
-        store: "Store",  # noqa: ARG002
-        signal: "Signal",  # noqa: ARG002
+        store: "DataStoreDocument",  # noqa: ARG002
+        signal: "TaskSignal",  # noqa: ARG002
         context: "TaskContext",  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> "Action | None":

@@ -22,12 +22,12 @@ from typing import Any
 from nflow.core.events import Provenance, RemoteError, TaskAborted, TaskEvent, TaskFailed, TaskSucceeded
 from nflow.core.ids import WorkerId
 from nflow.core.jobs import TaskJob
-from nflow.models.context import TaskContext
 from nflow.models.execution import Aborted, Ending, Failed, Succeeded, run_task
 from nflow.models.task import BaseTask
+from nflow.models.task_context import TaskContext
 from nflow.slot.exchange import BlobAccess, Packer, opened
 from nflow.slot.pipe import Calls, Pipe, WorkerGone
-from nflow.slot.sight import PipeBlobs, TaskSignal, TaskStore
+from nflow.slot.sight import PipeBlobs, PipeSignal, PipeStore
 from nflow.wire.code import unpack_code
 from nflow.wire.messages import pack_events, unpack_input, unpack_job
 
@@ -102,7 +102,7 @@ class _ChildSlot:
         except Exception as error:  # noqa: BLE001 - user code is imported here, and may raise whatever it likes
             return Failed(exception=error)
         context = TaskContext(job.name, job.dag, job.workflow, job.run, host)
-        return run_task(task, data, TaskStore(calls), TaskSignal(calls, self._stop, job), context)
+        return run_task(task, data, PipeStore(calls), PipeSignal(calls, self._stop, job), context)
 
     def _task(self, job: TaskJob) -> BaseTask:
         shipped: Any = unpack_code(self._code[job.code], what=f"Task '{job.name}'")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nflow.core.dataset import BLOB, INLINE, INLINE_SIZE_BYTES, Dataset, Ref, TaskInput, Tree
-from nflow.models.data import Cell, MultiTaskData, TaskData
+from nflow.models.task_data import Cell, MultiTaskData, TaskData
 from nflow.wire.digest import digest
 from nflow.wire.values import decode, encode
 

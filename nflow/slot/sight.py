@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from nflow.core.dataset import Ref
 from nflow.core.jobs import TaskJob
 from nflow.models.dag import Dag
-from nflow.models.data import MultiTaskData
-from nflow.models.section import DataStoreDocumentSection
+from nflow.models.datastore import DataStoreDocumentSection
+from nflow.models.task_data import MultiTaskData
 from nflow.slot.exchange import Packer, grown
 from nflow.slot.pipe import Calls
 from nflow.wire.messages import pack_input
@@ -32,7 +32,7 @@ class PipeBlobs:
         return unpack_ref(self._calls.call("put_blob", data, type))
 
 
-class TaskStore:
+class PipeStore:
     """The data that all tasks of a run share."""
 
     def __init__(self, calls: Calls) -> None:
@@ -62,7 +62,7 @@ class TaskStore:
         return True
 
 
-class TaskSignal:
+class PipeSignal:
     """A task's way to change its own run."""
 
     def __init__(self, calls: Calls, stop: mmap.mmap, job: TaskJob) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 from nflow.models.action import Action
 from nflow.models.callbacks import check_callback
-from nflow.models.context import Signal, Store, TaskContext
-from nflow.models.data import MultiTaskData
+from nflow.models.datastore import DataStoreDocument
 from nflow.models.task import CALLBACK_ARGUMENTS, BaseTask, Callback, FinallyCallback, InitCallback
+from nflow.models.task_context import TaskContext
+from nflow.models.task_data import MultiTaskData
+from nflow.models.task_signal import TaskSignal
 
 
 class PythonTask(BaseTask):
@@ -50,8 +52,8 @@ class PythonTask(BaseTask):
     def run(
         self,
         data: MultiTaskData,
-        store: Store,
-        signal: Signal,
+        store: DataStoreDocument,
+        signal: TaskSignal,
         context: TaskContext,
         **kwargs: Any,  # noqa: ARG002 - as in every task
     ) -> Action | None:

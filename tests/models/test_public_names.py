@@ -10,7 +10,7 @@ import pytest
 import nflow
 import nflow.models
 import nflow.tasks
-from nflow.models.section import DataStoreDocumentSection
+from nflow.models.datastore import DataStoreDocumentSection
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -42,6 +42,7 @@ def test_the_public_names_are_these():
         "Action",
         "BaseTask",
         "Dag",
+        "DataStoreDocument",
         "DataStoreDocumentSection",
         "MultiTaskData",
         "Option",
@@ -49,6 +50,7 @@ def test_the_public_names_are_these():
         "StopTask",
         "TaskContext",
         "TaskData",
+        "TaskSignal",
         "TaskStatus",
     ]
     assert nflow.tasks.__all__ == ["PythonTask"]
