@@ -1,5 +1,5 @@
 """The tasks that come with nflow."""
 
-from nflow.tasks.python import PythonTask
+from nflow.tasks.python_task import PythonTask
 
 __all__ = ["PythonTask"]
