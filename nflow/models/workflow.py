@@ -80,7 +80,10 @@ def load(path: Path) -> Workflow:
 
 def _parameters(values: Iterable[object]) -> Parameters:
     each = {id(value): value for value in values if isinstance(value, Parameters)}
-    return Parameters(option for parameters in each.values() for option in parameters)
+    return Parameters(
+        (option for parameters in each.values() for option in parameters),
+        extra=any(parameters.extra for parameters in each.values()),
+    )
 
 
 def _executed(path: Path) -> ModuleType:

@@ -1,11 +1,31 @@
 """What a workflow can be told, and how it answers to wrong arguments: all of them at once."""
 
 import math
+from datetime import date, datetime
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
-from nflow.errors import WorkflowArgumentError
+from nflow.errors import WorkflowArgumentError, WorkflowDefinitionError
 from nflow.models import Option, Parameters
+
+
+class Shape(Enum):
+    ROUND = "round"
+    SQUARE = "square"
+
+
+class Level(Enum):
+    LOW = 1
+    HIGH = 2
+
+
+def even(text):
+    if int(text) % 2:
+        raise ValueError(f"{text} is odd")
+    return int(text)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +45,24 @@ from nflow.models import Option, Parameters
         (bool, "N", False),
         (bool, "0", False),
         (bool, "False", False),
-        (list, "abc", "abc"),
-        (dict, None, None),
+        (list, "a, b", ["a", "b"]),
+        (list, "", []),
+        (list, [1, None], [1, None]),
+        (list[int], "1,2", [1, 2]),
+        (list[int], ["1", 2.0], [1, 2]),
+        (list[Path], '["a,b.dat"]', [Path("a,b.dat")]),
+        (list[Shape], "round,SQUARE", [Shape.ROUND, Shape.SQUARE]),
+        (dict, '{"a": 1}', {"a": 1}),
+        (dict, {"a": 1}, {"a": 1}),
+        (Path, "a/b", Path("a/b")),
+        (Shape, "ROUND", Shape.ROUND),
+        (Shape, "square", Shape.SQUARE),
+        (Shape, Shape.ROUND, Shape.ROUND),
+        (Level, "2", Level.HIGH),
+        (datetime, "2026-11-21T08:30:00+01:00", datetime.fromisoformat("2026-11-21T08:30:00+01:00")),
+        (date, "2026-11-21", date(2026, 11, 21)),
+        (Fraction, "2/6", Fraction(1, 3)),
+        (even, "4", 4),
     ],
 )
 def test_a_value_is_converted_to_the_type_of_its_option(kind, given, value):
@@ -52,11 +88,55 @@ def test_not_a_number_is_a_float():
         (bool, "maybe"),
         (bool, " true"),
         (bool, 1),
+        (date, "tomorrow"),
+        (dict, "a=1"),
+        (dict, "[1]"),
+        (Path, 5),
+        (Fraction, "1/0"),
     ],
 )
 def test_a_value_that_cannot_be_converted_is_refused(kind, given):
     with pytest.raises(WorkflowArgumentError, match=f"Cannot convert .* to {kind.__name__}"):
         Option("x", type=kind).convert(given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        (list[int], "1,x", "Cannot convert '1,x' to list[int]"),
+        (list[int], 5, "Cannot convert 5 to list[int]"),
+        (list[int], "[1,", "Cannot convert '[1,' to list[int]"),
+        (Shape, "flat", "Cannot convert 'flat' to one of ROUND, SQUARE."),
+        (even, "3", "Cannot convert '3' to even: 3 is odd."),
+    ],
+)
+def test_a_refusal_says_what_could_be_given(kind, given, words):
+    with pytest.raises(WorkflowArgumentError) as refusal:
+        Option("x", type=kind).convert(given)
+
+    assert words in str(refusal.value)
+
+
+def test_an_option_without_a_name_or_with_a_type_that_converts_nothing_is_refused():
+    with pytest.raises(WorkflowDefinitionError, match="An Option needs a name"):
+        Option("")
+    with pytest.raises(WorkflowDefinitionError, match="type of Option 'x' is 'int'"):
+        Option("x", type="int")
+
+
+def test_an_option_may_be_left_out_though_it_has_no_default():
+    parameters = Parameters([Option("note", required=False), Option("count", default=1, required=True, type=int)])
+
+    assert parameters.check_missing({}) == ["count"]
+    assert parameters.resolve({"count": "2"}) == {"count": 2}
+    with pytest.raises(WorkflowArgumentError, match="'count' is missing"):
+        parameters.resolve({"note": "x"})
+
+
+def test_a_workflow_may_take_arguments_that_it_does_not_name():
+    parameters = Parameters([Option("count", type=int)], extra=True)
+
+    assert parameters.resolve({"count": "2", "sample": "B7"}) == {"count": 2, "sample": "B7"}
 
 
 def test_an_option_without_a_default_must_be_given():
