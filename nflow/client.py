@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from nflow import __version__
 from nflow.bus.port import Record
 from nflow.core.dataset import INLINE_SIZE_BYTES, Ref
 from nflow.core.events import Event, OwnerChanged, RunFinished, StopRequested
@@ -15,13 +14,10 @@ from nflow.core.jobs import WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.log import Follower
 from nflow.engine.runs import RunEntry
-from nflow.models.plan import plan_workflow
-from nflow.models.task import BaseTask
 from nflow.models.workflow import Workflow
-from nflow.wire.code import digest, pack_code
-from nflow.wire.messages import pack_events, pack_job, pack_spec, unpack_events
-from nflow.wire.python import python_tag
-from nflow.wire.values import encode
+from nflow.shipment import Shipment, pack
+from nflow.wire.messages import pack_events, pack_job, unpack_events
+from nflow.wire.values import Encoded
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is mistaken for something else
 
@@ -33,7 +29,12 @@ class Client:
         self.engine = engine
 
     async def submit(
-        self, workflow: Workflow, arguments: Mapping[str, object] | None = None, *, queue: str = "workflow"
+        self,
+        workflow: Workflow,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        queue: str = "workflow",
+        keep_data: bool = False,
     ) -> RunId:
         """Start a run; once its id is returned, it is never lost.
 
@@ -41,23 +42,28 @@ class Client:
             workflow: As `nflow.models.workflow.load` read it.
             arguments: Values of the workflow's parameters.
             queue: Workers that serve this workflow queue may drive the run.
+            keep_data: Keep what the run has in its store, and what its tasks handed on, though it succeeds.
 
         Raises:
             WorkflowArgumentError: a parameter is missing, unknown or of the wrong type.
             WorkflowDefinitionError: the workflow cannot run.
             NotShippable: a task or a parameter cannot be sent to another process.
         """
-        values = workflow.parameters.resolve(arguments or {})
+        return await self.send(pack(workflow, arguments or {}), queue=queue)
+
+    async def send(self, shipment: Shipment, *, queue: str = "workflow") -> RunId:
+        """Start a run of a workflow that was packed before. See `submit`."""
         run = new_run_id(time.time())
+        await asyncio.gather(*map(self.engine.blobs.put_code, shipment.code.values()))
         job = WorkflowJob(
             run=run,
-            workflow=workflow.name,
+            workflow=shipment.workflow,
             directory=str(Path.cwd()),
-            folder=str(workflow.path.parent),
-            spec=await self._ship(workflow),
+            folder=shipment.folder,
+            spec=await self.engine.blobs.put_code(shipment.spec),
             queue=queue,
             submitted=time.time(),
-            parameters={name: await self._parameter(run, name, value) for name, value in values.items()},
+            parameters={name: await self._parameter(run, value) for name, value in shipment.parameters.items()},
         )
         # The acknowledgement of this job is what makes the run exist; before it, nothing is owed to anybody.
         await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))
@@ -108,22 +114,7 @@ class Client:
         """The run whose id begins with `text`, or the last one for `@last`. Raises RunNotFound."""
         return await self.engine.index.find(text)
 
-    async def _ship(self, workflow: Workflow) -> str:
-        """Store the code and the spec of a workflow; each distinct piece once, ever."""
-        blobs: dict[str, bytes] = {}
-
-        def ship(task: BaseTask) -> str:
-            code = pack_code(task.shipped(), what=f"Task '{task.name}'")
-            name = digest(code)
-            blobs[name] = code
-            return name
-
-        spec = plan_workflow(workflow, ship, python=python_tag(), engine=__version__)
-        await asyncio.gather(*map(self.engine.blobs.put_code, blobs.values()))
-        return await self.engine.blobs.put_code(pack_spec(spec))
-
-    async def _parameter(self, run: RunId, name: str, value: object) -> Ref:
-        encoded = encode(value, f"Parameter '{name}'")
+    async def _parameter(self, run: RunId, encoded: Encoded) -> Ref:
         if encoded.size_bytes <= INLINE_SIZE_BYTES:
             return encoded.inline()
         return await self.engine.blobs.put(run, encoded.data, encoded.type)

@@ -1,19 +1,18 @@
-"""Clocks: the real one, and one that stands still until a test moves it."""
+"""Clocks: that of the loop, and one that stands still until a test moves it."""
 
 import asyncio
 import heapq
 import itertools
-import time
 
 _YIELDS = 50  # turns of the loop that woken sleepers get before time goes on
 
 
 class SystemClock:
-    """Real time."""
+    """The time of the event loop: real, unless the loop has a time of its own."""
 
     def time(self) -> float:
         """Monotonic seconds."""
-        return time.monotonic()
+        return asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""

@@ -7,26 +7,30 @@ from types import TracebackType
 from nflow.config import Settings, slot_environment
 from nflow.errors import NflowError
 from nflow.server import Attachment, attach
-from nflow.worker.slot import Spawned, spawn
+from nflow.worker.process import Spawned, spawn
 
 #: Slots that are worth starting ahead; on a machine with many cores, starting all would hold up the rest.
 SLOTS = 4
 
 
 class HeadStart:
-    """The embedded server, where one is used, and the first slots, where this process is to work.
+    """The first slots, where this process is to work, and the embedded server, where one is used.
 
     What nobody has taken when the `with` is left was started for nothing, and ends.
     """
 
     def __init__(self, settings: Settings, *, works: bool) -> None:
+        self._settings = settings
         environment = slot_environment()
         count = min(settings.worker.slots, SLOTS) if works else 0
         self._spawned = [spawn(environment) for _ in range(count)]
         self.attachment: Future[Attachment] | None = None  #: None where a server is configured
-        if settings.server.url is None:
+
+    def attach(self) -> None:
+        """Start the embedded server, or attach to it: once it is sure that there is something to run."""
+        if self._settings.server.url is None:
             starting = ThreadPoolExecutor(1, "nflow-attach")
-            self.attachment = starting.submit(attach, settings)
+            self.attachment = starting.submit(attach, self._settings)
             starting.shutdown(wait=False)
 
     def take_slots(self) -> list[Spawned]:

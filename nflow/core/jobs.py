@@ -25,6 +25,7 @@ class WorkflowJob(Job):
     queue: str
     submitted: float = 0.0  #: seconds since the epoch, by the clock of whoever submitted
     parameters: Mapping[str, Ref] = field(default_factory=dict)
+    keep_data: bool = False  #: keep the store and the blobs of the run though it succeeds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,10 +152,11 @@ def _stop_requested(run: WorkflowRun, event: StopRequested) -> list[Command]:
 
 
 def _stop_of_dag_requested(run: WorkflowRun, event: StopRequested, dag: DagId) -> list[Command]:
-    if dag not in run.running or dag in run.stops:
-        return []
-    run.stops[dag] = event
-    return _stopped(run, dag) if run.stop is None else []
+    """Stop a dag run, or all runs of a dag where `dag` is its name as it is defined."""
+    meant = [dag] if dag in run.running else [each for each in run.running if name_of(each) == DagName(dag)]
+    new = [each for each in meant if each not in run.stops]
+    run.stops.update(dict.fromkeys(new, event))
+    return [] if run.stop is not None else [command for each in new for command in _stopped(run, each)]
 
 
 # --- answers and ends ------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 
+from nflow.bus.paging import all_records
 from nflow.bus.port import Bus
 from nflow.core.ids import RunId
 from nflow.errors import Conflict, RunNotFound
@@ -58,13 +59,8 @@ class RunIndex:
 
     async def all(self) -> list[RunEntry]:
         """Every run that is known, oldest first."""
-        entries: list[RunEntry] = []
-        after, pending = 0, 1
-        while pending:
-            page = await self._bus.read(self._subjects.kv_under(BUCKET), after=after)
-            entries += [RunEntry(**unpack_plain(record.payload)) for record in page.records]
-            after = page.records[-1].seq if page.records else 0
-            pending = page.pending if page.records else 0
+        records = all_records(self._bus, self._subjects.kv_under(BUCKET))
+        entries = [RunEntry(**unpack_plain(record.payload)) async for record in records]
         return sorted(entries, key=lambda entry: entry.run)
 
     async def find(self, text: str) -> RunEntry:

@@ -112,7 +112,7 @@ class WorkflowDriver(Driver):
         """The end is recorded: tell people, and let go of what only a failed run may need again."""
         self.ending = True
         await self._note(finished.status.value, ended=at, reason=finished.reason)
-        if finished.status is Status.SUCCEEDED:
+        if finished.status is Status.SUCCEEDED and not self._message.keep_data:
             await self.engine.store.drop(self.run)
             await self.engine.blobs.drop(self.run)
         self.end()

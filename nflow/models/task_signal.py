@@ -14,14 +14,26 @@ class TaskSignal(Protocol):
     def is_stopped(self) -> bool:
         """Whether this dag run is to stop. A long task should look from time to time, and end."""
 
+    def fileno(self) -> int:
+        """A file that is readable once this dag run is to stop: for those who wait for several things at once."""
+
     def start_dag(self, dag: Dag | str, *, data: MultiTaskData | None = None) -> str | None:
         """Start another run of a dag of this workflow and return its running name, None where the run is stopping."""
 
-    def join_dags(self, names: Sequence[str] | None = None) -> bool:
-        """Return when none of these dag runs is running; without names, when none but the caller's own is."""
+    def join_dags(self, names: Sequence[str] | None = None, *, timeout: float | None = None) -> bool:
+        """Return when none of these dag runs is running; without names, when none but the caller's own is.
+
+        Gives False if that did not come within `timeout` seconds.
+        """
+
+    def join_any(self, names: Sequence[str], *, timeout: float | None = None) -> list[str]:
+        """Return those of these dag runs that are over, when at least one is; none of them after `timeout` seconds."""
+
+    def is_completed(self, name: str) -> bool:
+        """Whether this dag run is over, however it ended."""
 
     def stop_dag(self, name: str | None = None) -> bool:
-        """Stop one dag run, by default the caller's own."""
+        """Stop one dag run, by default the caller's own; of a dag's name as it is defined, all its runs."""
 
     def stop_workflow(self) -> bool:
         """Stop the whole run."""

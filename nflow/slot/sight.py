@@ -1,6 +1,6 @@
 """What a task sees of its run: the `store` and the `signal` of its callbacks. In the child process."""
 
-import mmap
+import select
 from collections.abc import Sequence
 
 from nflow.core.dataset import Ref
@@ -65,7 +65,7 @@ class PipeStore:
 class PipeSignal:
     """A task's way to change its own run."""
 
-    def __init__(self, calls: Calls, stop: mmap.mmap, job: TaskJob) -> None:
+    def __init__(self, calls: Calls, stop: int, job: TaskJob) -> None:
         self._calls = calls
         self._stop = stop
         self._job = job
@@ -74,7 +74,13 @@ class PipeSignal:
     @property
     def is_stopped(self) -> bool:
         """Whether this dag run is to stop. A local look: ask as often as you like."""
-        return self._stop[0] != 0
+        look = select.poll()
+        look.register(self._stop, select.POLLIN)
+        return bool(look.poll(0))
+
+    def fileno(self) -> int:
+        """A file that is readable once this dag run is to stop: for those who wait for several things at once."""
+        return self._stop
 
     def start_dag(self, dag: Dag | str, *, data: MultiTaskData | None = None) -> str | None:
         """Start another run of a dag of this workflow, and return its running name; None where the run is stopping.
@@ -90,11 +96,22 @@ class PipeSignal:
         running: str | None = self._calls.call("start_dag", name, key, packed)
         return running
 
-    def join_dags(self, names: Sequence[str] | None = None) -> bool:
-        """Return when none of these dag runs is running; without names, when none but the caller's own is."""
-        wanted = [names] if isinstance(names, str) else names
-        self._calls.call("join_dags", None if wanted is None else [name for name in wanted if name is not None])
-        return True
+    def join_dags(self, names: Sequence[str] | None = None, *, timeout: float | None = None) -> bool:
+        """Return when none of these dag runs is running; without names, when none but the caller's own is.
+
+        Gives False if that did not come within `timeout` seconds.
+        """
+        joined: bool = self._calls.call("join_dags", None if names is None else _names(names), timeout)
+        return joined
+
+    def join_any(self, names: Sequence[str], *, timeout: float | None = None) -> list[str]:
+        """Return those of these dag runs that are over, when at least one is; none of them after `timeout` seconds."""
+        over: list[str] = self._calls.call("join_any", _names(names), timeout)
+        return over
+
+    def is_completed(self, name: str) -> bool:
+        """Whether this dag run is over, however it ended."""
+        return not self._calls.call("running", [name])
 
     def stop_dag(self, name: str | None = None) -> bool:
         """Stop one dag run, by default the caller's own."""
@@ -105,3 +122,8 @@ class PipeSignal:
         """Stop the whole run."""
         self._calls.call("stop_workflow")
         return True
+
+
+def _names(names: Sequence[str | None]) -> list[str]:
+    """Names of dag runs; `start_dag` gives None instead of one where the run is stopping."""
+    return [names] if isinstance(names, str) else [name for name in names if name is not None]

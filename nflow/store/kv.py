@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from weakref import WeakValueDictionary
 
+from nflow.bus.paging import all_records
 from nflow.bus.port import Bus
 from nflow.core.dataset import Ref, Tree
 from nflow.core.ids import RunId
 from nflow.errors import Conflict
 from nflow.store.port import DATA
 from nflow.store.tree import extend, parts_of, put, reach
-from nflow.wire.subjects import Subjects
+from nflow.wire.subjects import Subjects, name_of
 from nflow.wire.tree import pack_tree, unpack_tree
 
 BUCKET = "store"
@@ -32,6 +33,14 @@ class KvStore:
         first, *rest = parts_of(key)
         record = await self._bus.last(self._subject(run, section, first))
         return None if record is None else reach(unpack_tree(record.payload), rest)
+
+    async def whole(self, run: RunId, *, section: str = DATA) -> dict[str, Tree]:
+        """All that a section holds."""
+        tree: dict[str, Tree] = {}
+        async for record in all_records(self._bus, self._subjects.kv_under(BUCKET, run, section)):
+            token = record.subject.rpartition(".")[2]
+            tree[name_of(token) or token] = unpack_tree(record.payload)
+        return tree
 
     async def set(self, run: RunId, key: str, value: Tree, *, section: str = DATA) -> None:
         """Put `value` at a dotted key."""

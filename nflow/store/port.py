@@ -20,6 +20,9 @@ class Store(Protocol):
     async def get(self, run: RunId, key: str, *, section: str = DATA) -> Tree | None:
         """What is at a dotted key; None if nothing is."""
 
+    async def whole(self, run: RunId, *, section: str = DATA) -> dict[str, Tree]:
+        """All that a section holds."""
+
     async def set(self, run: RunId, key: str, value: Tree, *, section: str = DATA) -> None:
         """Put `value` at a dotted key; parents are made, what was there before goes."""
 

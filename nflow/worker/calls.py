@@ -1,6 +1,8 @@
 """What a task asks of its run, made by its worker: the slot has no connection of its own."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nflow.core.events import DagRequested, StopRequested
@@ -8,11 +10,12 @@ from nflow.core.ids import DagId, DagName
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
 from nflow.engine.provenance import provenance_of
-from nflow.errors import NflowError
+from nflow.errors import JoinRefused, NflowError
 from nflow.store.port import META
 from nflow.wire.messages import pack_events, unpack_input
 from nflow.wire.tree import pack_ref, pack_tree, unpack_ref, unpack_tree
 from nflow.worker.pool import Pool
+from nflow.worker.runwatch import RunWatch
 from nflow.worker.runwatches import RunWatches
 
 
@@ -69,12 +72,43 @@ class TaskCalls:
             await self._ask(request)
             return await watch.answer(key)
 
-    async def _join_dags(self, names: Sequence[str] | None) -> None:
-        wanted = None if names is None else frozenset(map(DagId, names))
+    async def _join_dags(self, names: Sequence[str] | None, patience: float | None) -> bool:
+        wanted = None if names is None else self._joinable(names)
         async with self._watches.of(self._job.run) as watch:
-            if watch.still_running(wanted, self._job.dag):
-                async with self._pool.lending():
-                    await watch.joined(wanted, self._job.dag)
+            return await self._lend_until(watch, lambda: not watch.running(wanted, self._job.dag), patience)
+
+    async def _join_any(self, names: Sequence[str], patience: float | None) -> list[DagId]:
+        wanted = self._joinable(names)
+        async with self._watches.of(self._job.run) as watch:
+
+            def over() -> list[DagId]:
+                running = watch.running(wanted, self._job.dag)
+                return [name for name in wanted if name not in running]
+
+            await self._lend_until(watch, lambda: not wanted or bool(over()), patience)
+            return over()
+
+    def _joinable(self, names: Sequence[str]) -> list[DagId]:
+        if self._job.dag in names:
+            raise JoinRefused(
+                f"Task '{self._job.name}' would wait for its own dag '{self._job.dag}', which cannot end before it. "
+                "Leave that name out."
+            )
+        return list(map(DagId, names))
+
+    async def _running(self, names: Sequence[str]) -> list[DagId]:
+        async with self._watches.of(self._job.run) as watch:
+            return list(watch.running(map(DagId, names), self._job.dag))
+
+    async def _lend_until(self, watch: RunWatch, is_so: Callable[[], bool], patience: float | None) -> bool:
+        """Let other tasks have the slot until it is so; whether it is."""
+        if is_so():
+            return True
+        async with self._pool.lending():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await watch.until(is_so)
+        return is_so()
 
     async def _stop_dag(self, name: str) -> None:
         await self._ask(StopRequested(reason="stop_dag was called", by=self._by, dag=DagId(name)))

@@ -10,7 +10,7 @@ from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
 from nflow.engine.ownership import NotOwner
 from nflow.engine.workflow_driver import WorkflowDriver
-from nflow.errors import Fenced
+from nflow.errors import Fenced, StorageFull
 from nflow.worker.reception import Reception
 
 _log = logging.getLogger(__name__)
@@ -105,6 +105,9 @@ class Driving:
             pass
         except Fenced as fenced:
             _log.warning("%s", fenced)
+        except StorageFull as full:  # nothing is wrong but the room, which a person can make
+            _log.warning("run %s, %s: %s It is tried again.", driver.run, driver.dag or "workflow", full)
+            await self._reception.failed(driver.job, message, full, SECOND_TRY)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on elsewhere
             _log.exception("run %s, %s: its driver failed", driver.run, driver.dag or "workflow")
             await self._reception.failed(driver.job, message, error, SECOND_TRY)

@@ -67,7 +67,7 @@ class Execution:
         if self._given_back:
             await self.release()
         elif outcome is not None and not self._lost:
-            await self._settle(self._claim, outcome, slot.process.pid)
+            await self._settle(self._claim, outcome, slot.pid)
 
     async def release(self) -> None:
         """Give the attempt back to its queue."""
@@ -111,7 +111,7 @@ class Execution:
                 call=TaskCalls(self._means.engine, self._means.pool, self._means.watches, self.task),
             )
         except SlotDied as death:
-            return None if self._given_back else pack_events([self._death(claim, death, slot.process.pid)])
+            return None if self._given_back else pack_events([self._death(claim, death, slot.pid)])
         except NflowError as error:  # code or input that cannot be fetched any more
             return pack_events([self._failure(claim, type(error).__name__, str(error), pid=0)])
         self._pace.took(time.time() - self._start)

@@ -1,7 +1,7 @@
 """What tasks of this worker need to know of their runs: which requests were granted, which dag runs are over."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from nflow.bus.port import Record
 from nflow.core.events import DagFinished, DagRefused, DagStarted, RunFinished
@@ -46,7 +46,7 @@ class RunWatch:
         Raises:
             DagNameUnknown: the workflow has no such dag.
         """
-        await self._until(lambda: key in self._answers or self.over)
+        await self.until(lambda: key in self._answers or self.over)
         match self._answers.get(key):
             case DagStarted(dag=dag):
                 return dag
@@ -55,24 +55,14 @@ class RunWatch:
             case _:
                 return None
 
-    async def joined(self, names: frozenset[DagId] | None, own: DagId) -> None:
-        """Return when none of `names` is running; without names, when none but `own` is."""
-        await self._until(lambda: not self.still_running(names, own))
-
-    def still_running(self, names: frozenset[DagId] | None, own: DagId) -> bool:
-        """Whether a join would have to wait."""
+    def running(self, names: Iterable[DagId] | None, own: DagId) -> set[DagId]:
+        """Those of `names` that are running; without names, all that are but `own`."""
         if self.over:
-            return False
-        return bool(self._running - {own}) if names is None else not self._running.isdisjoint(names)
+            return set()
+        return self._running - {own} if names is None else self._running.intersection(names)
 
-    def close(self) -> None:
-        """Follow no more."""
-        self._engine.reconciler.discard(self._follower.check)
-        self._follower.close()
-        if self._started is not None:
-            self._started.cancel()
-
-    async def _until(self, is_so: Callable[[], bool]) -> None:
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Return when it is so, after some event of this log."""
         while not is_so():
             news = asyncio.get_running_loop().create_future()
             self._news.add(news)
@@ -80,6 +70,13 @@ class RunWatch:
                 await news
             finally:
                 self._news.discard(news)
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._engine.reconciler.discard(self._follower.check)
+        self._follower.close()
+        if self._started is not None:
+            self._started.cancel()
 
     def _on_record(self, record: Record) -> None:
         for event in unpack_events(record.payload):

@@ -1,311 +1,73 @@
-"""A slot, seen from its worker: the process, its pipes, and the one task that runs in it.
+"""What a worker needs of a slot: a place where one task runs at a time, and can be ended."""
 
-A spawned interpreter, never a fork, in a process group of its own. It holds no credentials: whatever its task wants
-of the run comes over the pipe as a call, and the worker makes it.
-"""
-
-import asyncio
-import contextlib
 import logging
-import mmap
-import os
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
 
 from nflow.errors import NflowError
-from nflow.wire.frames import FrameReader, pack_frame
-from nflow.worker.capture import Capture, Pipe
+from nflow.wire.frames import pack_frame
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that are left, after the end of the process, to read what it has sent.
-LAST_WORDS = 0.5
-
-#: Whether a process can be seen to have ended before it is reaped.
-_HAS_PIDFD = hasattr(os, "pidfd_open")
-
-Publish = Callable[[str, bytes], None]
 Call = Callable[[str, Sequence[Any]], Awaitable[Any]]
+"""Makes a call of the task on its run: the name of the call and its arguments."""
 
 
 class SlotDied(Exception):
-    """The process ended in the middle of a task."""
-
-    def __init__(self, returncode: int) -> None:
-        super().__init__(describe_death(returncode))
-        self.returncode = returncode
+    """The slot ended in the middle of a task; the message says how."""
 
 
-def describe_death(returncode: int) -> str:
-    """How a process ended, in words."""
-    if returncode >= 0:
-        return f"the process of the task ended itself with exit code {returncode}"
-    try:
-        name = signal.Signals(-returncode).name
-    except ValueError:  # Python has no names for most of the real-time signals
-        name = f"signal {-returncode}"
-    hint = ", perhaps by the kernel for want of memory" if name == "SIGKILL" else ""
-    return f"the process of the task was ended by {name}{hint}"
+class Slot(Protocol):
+    """A place where one task runs at a time."""
 
+    tasks_done: int
+    known_code: set[str]  #: digests of code that it has at hand
 
-class Slot(asyncio.Protocol):
-    """One child process, running one task at a time."""
-
-    def __init__(self, process: subprocess.Popen[bytes], stop: mmap.mmap, life: int, capture: Capture) -> None:
-        self.process = process
-        self.tasks_done = 0
-        self.known_code: set[str] = set()  #: digests of code that the process has at hand
-        self.capture = capture
-        self._stop = stop
-        self._life = life
-        self._frames = FrameReader()
-        self._transport: asyncio.WriteTransport | None = None
-        self._outcome: asyncio.Future[bytes] | None = None
-        self._call: Call | None = None
-        self._calls: set[asyncio.Task[None]] = set()
-        self._dead = False
-        self._disconnected = asyncio.Event()
-        self._burial = asyncio.ensure_future(self._bury())
+    @property
+    def pid(self) -> int:
+        """The number of the process that runs the user's code."""
 
     @property
     def alive(self) -> bool:
         """Whether it can run a task."""
-        return not self._dead
 
     @property
     def ended(self) -> bool:
-        """Whether its process is gone, with all that led to it."""
-        return self._burial.done()
+        """Whether all of it is gone."""
 
     async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:
         """Run one task and return its outcome, packed.
 
         Args:
-            request: What the child's `execute` takes.
-            subject: Where its lines go.
-            attempt: Which attempt its lines belong to.
+            request: What `TaskRunner.execute` takes.
+            subject: Where the task's lines go.
+            attempt: Which attempt the lines belong to.
             call: Makes the calls that the task makes of the run.
 
         Raises:
-            SlotDied: the process ended before it said how the task did.
+            SlotDied: it ended before it said how the task did.
         """
-        if self._dead:
-            raise SlotDied(await self.end())
-        self._call = call
-        self._outcome = asyncio.get_running_loop().create_future()
-        self.capture.begin(subject, attempt)
-        self._send("execute", *request)
-        try:
-            return await self._outcome
-        except asyncio.CancelledError:
-            self.kill()  # the user code goes on, and whatever it says would be taken for the next task's
-            raise
-        finally:
-            self._outcome = self._call = None
-            self._set_stop(0)  # here and not before: the stop of the next task may come before it runs
-            self.tasks_done += 1
-            self.capture.end()
-            self._silence()
 
     def flag_stop(self) -> None:
         """Let `signal.is_stopped` be true from now on."""
-        self._set_stop(1)
 
     def signal_group(self, signum: signal.Signals) -> None:
-        """Send a signal to the process and to everything it has started."""
-        if self.process.returncode is None or not _HAS_PIDFD:  # once it is reaped, the number may belong to others
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signum)
+        """Send a signal to the user's code and to everything it has started."""
 
     def kill(self) -> None:
         """End it, and everything it has started. It runs no task any more."""
-        self._dead = True
-        self.signal_group(signal.SIGKILL)
 
-    async def end(self) -> int:
-        """Its exit code, once it has ended and let go of everything."""
-        await asyncio.shield(self._burial)
-        return cast("int", self.process.returncode)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The pipe stands."""
-        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one in all but name
-
-    def data_received(self, data: bytes) -> None:
-        """Frames from the child."""
-        for kind, *rest in self._frames.feed(data):
-            match kind:
-                case "call" if self._call is not None:
-                    work = asyncio.ensure_future(self._answer(self._call, *rest))
-                    self._calls.add(work)
-                    work.add_done_callback(self._calls.discard)
-                case "log":
-                    self.capture.log(*rest)
-                case "done" if self._outcome is not None and not self._outcome.done():
-                    self._outcome.set_result(rest[0])
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """The process is gone, or going, or has closed the pipe and is of no use any more."""
-        self._disconnected.set()
-        self.kill()
-
-    async def _bury(self) -> None:
-        """When the process has ended, end what its task has started, and let go of all that led to it."""
-        await _has_ended(self.process)
-        self.kill()  # what the task has started dies with it; the process is not reaped yet, so its number is its own
-        self.process.wait()
-        with contextlib.suppress(TimeoutError):
-            # What it has sent is still to be read, up to the end of the pipe. There is none if another process has
-            # inherited it and left the process group.
-            async with asyncio.timeout(LAST_WORDS):
-                await self._disconnected.wait()
-        if self._transport is not None:
-            self._transport.abort()
-        self.capture.end()
-        self.capture.close()
-        os.close(self._life)
-        self._stop.close()
-        if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_exception(SlotDied(self.process.returncode))
-
-    def _set_stop(self, value: int) -> None:
-        if not self._stop.closed:
-            self._stop[0] = value
-
-    def _silence(self) -> None:
-        """The task is over: whoever still waits for an answer is a thread that it has left behind.
-
-        Such a thread would take the next task's requests for the answer, so its process takes no further task.
-        """
-        if any(not call.done() for call in self._calls):
-            self.kill()
-        for call in self._calls:
-            call.cancel()
-
-    async def _answer(self, call: Call, number: int, name: str, *arguments: Any) -> None:
-        try:
-            value = await call(name, arguments)
-            frame = pack_frame("reply", number, None, value)
-        except NflowError as error:
-            frame = pack_frame("reply", number, type(error).__name__, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the task must not wait for ever
-            _log.exception("what a task asked for failed: %s", name)
-            message = f"'{name}' failed: {type(error).__name__}: {error}"
-            frame = pack_frame("reply", number, NflowError.__name__, message)
-        if self._transport is not None and not self._dead:
-            self._transport.write(frame)
-
-    def _send(self, *parts: Any) -> None:
-        if self._transport is not None and not self._dead:
-            self._transport.write(pack_frame(*parts))
+    async def end(self) -> object:
+        """Return once it has ended and let go of everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
-    """A child process that was started, and our ends of what leads to it: nobody is connected to it yet."""
-
-    process: subprocess.Popen[bytes]
-    ours: socket.socket
-    out: int
-    err: int
-    life: int
-    stop: mmap.mmap
-
-    def discard(self) -> None:
-        """End it: no slot will be made of it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.ours.close()
-        for fd in (self.out, self.err, self.life):
-            os.close(fd)
-
-
-def spawn(environment: Mapping[str, str]) -> Spawned:
-    """Start a child process; it needs a tenth of a second to be ready, for which no event loop has to wait."""
-    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:  # ours are kept if all goes well
-        sock, their_sock = socket.socketpair()
-        ours.callback(sock.close)
-        theirs.callback(their_sock.close)
-        out, their_out = _pipe(ours, theirs)
-        err, their_err = _pipe(ours, theirs)
-        life, their_life = _pipe(ours, theirs, to_child=True)
-        stop_file = _one_byte_file()
-        theirs.callback(os.close, stop_file)
-        stop = mmap.mmap(stop_file, 1)
-        passed = (their_sock.fileno(), stop_file, their_life)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "nflow.slot.child", *map(str, passed)],
-            stdin=subprocess.DEVNULL,
-            stdout=their_out,
-            stderr=their_err,
-            pass_fds=passed,
-            start_new_session=True,
-            env=dict(environment),
-        )
-        ours.pop_all()
-    return Spawned(process, sock, out, err, life, stop)
-
-
-def _pipe(ours: contextlib.ExitStack, theirs: contextlib.ExitStack, *, to_child: bool = False) -> tuple[int, int]:
-    """A pipe from the child, or to it: our end, and the child's."""
-    read_end, write_end = os.pipe()
-    our_end, their_end = (write_end, read_end) if to_child else (read_end, write_end)
-    ours.callback(os.close, our_end)
-    theirs.callback(os.close, their_end)
-    return our_end, their_end
-
-
-async def start_slot(publish: Publish, spawned: Spawned) -> Slot:
-    """Connect to a child process that was spawned."""
-    loop = asyncio.get_running_loop()
-    capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish)
-    capture.listen(loop)
-    slot = Slot(spawned.process, spawned.stop, spawned.life, capture)
+async def answer(call: Call, number: int, name: str, arguments: Sequence[Any]) -> bytes:
+    """Make a call of a task; the reply to it, packed: its value, or the error that it met."""
     try:
-        await loop.create_unix_connection(lambda: slot, sock=spawned.ours)
-    except BaseException:
-        slot.kill()
-        raise
-    return slot
-
-
-async def _has_ended(process: subprocess.Popen[bytes]) -> None:
-    """Return when `process` has ended. The pipe does not tell while another process has inherited it."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    if _HAS_PIDFD:
-        fd = os.pidfd_open(process.pid)
-        loop.add_reader(fd, ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(fd)
-            os.close(fd)
-    else:
-        threading.Thread(target=_await_end, args=(process, loop, ended), daemon=True).start()
-        await ended.wait()
-
-
-def _await_end(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    process.wait()
-    with contextlib.suppress(RuntimeError):  # the loop is closed
-        loop.call_soon_threadsafe(ended.set)
-
-
-def _one_byte_file() -> int:
-    """A file of one byte that both processes map: the stop flag, read without a system call."""
-    if sys.platform == "linux":
-        fd = os.memfd_create("nflow-stop")
-    else:
-        fd, path = tempfile.mkstemp()
-        os.unlink(path)  # noqa: PTH108 - the name is not needed, the file is
-    os.truncate(fd, 1)
-    return fd
+        return pack_frame("reply", number, None, await call(name, arguments))
+    except NflowError as error:
+        return pack_frame("reply", number, type(error).__name__, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the task must not wait for ever
+        _log.exception("what a task asked for failed: %s", name)
+        return pack_frame("reply", number, NflowError.__name__, f"'{name}' failed: {type(error).__name__}: {error}")

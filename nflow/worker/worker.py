@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from nflow import __version__
@@ -20,8 +20,9 @@ from nflow.worker.files import allow_open_files
 from nflow.worker.heartbeat import FAREWELL, Heartbeat
 from nflow.worker.means import Means
 from nflow.worker.pool import MOST_LENT, Pool
+from nflow.worker.process import Spawned, spawn, start_slot
 from nflow.worker.runwatches import RunWatches
-from nflow.worker.slot import Slot, Spawned, spawn, start_slot
+from nflow.worker.slot import Slot
 
 #: The kinds of jobs that drivers take; any Python may drive.
 _DRIVEN = ("workflow", "dag")
@@ -30,18 +31,25 @@ _DRIVEN = ("workflow", "dag")
 class Worker:
     """Works until it is drained."""
 
-    def __init__(self, engine: Engine, duties: Duties, spawned: Iterable[Spawned] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        duties: Duties,
+        spawned: Iterable[Spawned] = (),
+        start_slot: Callable[[], Awaitable[Slot]] | None = None,
+    ) -> None:
         """Make a worker that takes no work before it is started.
 
         Args:
             engine: What its drivers share.
             duties: What it is to do.
             spawned: Processes for its slots that were started before there was a worker; it keeps them.
+            start_slot: Makes the slots; by default each is a process of its own.
         """
         self._engine = engine
         self._duties = duties
         self._spawned = list(spawned)
-        self._pool = Pool(duties.slots, self._start_slot, tasks_per_slot=duties.tasks_per_slot)
+        self._pool = Pool(duties.slots, start_slot or self._start_process, tasks_per_slot=duties.tasks_per_slot)
         self._watches = RunWatches(engine)
         host = platform.node()
         self._executing = Executing(
@@ -125,6 +133,6 @@ class Worker:
         address = self._engine.subjects.queue(kind, name, python)
         add(await self._engine.bus.take(JobQueue(address.name, address.subject), on_job))
 
-    async def _start_slot(self) -> Slot:
+    async def _start_process(self) -> Slot:
         spawned = self._spawned.pop() if self._spawned else spawn(self._duties.environment)
         return await start_slot(self._engine.bus.publish, spawned)

@@ -237,6 +237,13 @@ def test_a_stop_of_one_dag_run_stops_that_one(running):
     assert running.state is RunState.RUNNING
 
 
+def test_a_stop_of_a_dag_as_it_is_defined_stops_all_its_runs(running):
+    see(running, requested("k1"), requested("k2"), requested("k3"), ended("sub:1"), stop("rain", of="sub:3"))
+
+    assert apply(running, stop("lunch", of="sub")) == [stop_dag("sub:2")]
+    assert apply(running, requested("k4")) == [record(granted("k4", "sub:4")), start("k4", "sub:4")]
+
+
 @pytest.mark.parametrize("name", ["sub:1", "sub:7", "sub", "ghost:1"])
 def test_a_stop_of_a_dag_run_that_is_unknown_or_over_is_ignored(running, name):
     see(running, requested("k"), ended("sub:1"))

@@ -19,7 +19,8 @@ from nflow.tasks import PythonTask
 from nflow.wire.code import digest, pack_code
 from nflow.wire.lines import Line, unpack_lines
 from nflow.wire.messages import pack_job, unpack_events
-from nflow.worker.slot import Slot, spawn, start_slot
+from nflow.worker.process import ProcessSlot as Slot
+from nflow.worker.process import spawn, start_slot
 from tests.worker.crew import Site
 
 Callback = Callable[..., object]

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 
 from nflow.bus.clock import VirtualClock
@@ -24,6 +23,7 @@ from nflow.worker.driving import Driving
 from nflow.worker.executing import Executing
 from nflow.worker.means import Means
 from nflow.worker.pool import Pool
+from nflow.worker.process import describe_death
 from nflow.worker.runwatches import RunWatches
 from nflow.worker.slot import SlotDied
 
@@ -54,7 +54,7 @@ class StageSlot:
         self.alive = True
         self.tasks_done = 0
         self.known_code: set[str] = set()
-        self.process = SimpleNamespace(pid=1)
+        self.pid = 1
         self.stopped = asyncio.Event()
         self.signals: list[signal.Signals] = []
         self._code: set[str] = set()
@@ -78,7 +78,7 @@ class StageSlot:
         try:
             await asyncio.wait([play, self._death], return_when=asyncio.FIRST_COMPLETED)
             if self._death.done():
-                raise SlotDied(-self.signals[-1])
+                raise SlotDied(describe_death(-self.signals[-1]))
             return pack_events([play.result()])
         finally:
             play.cancel()

@@ -75,7 +75,10 @@ async def test_a_refusal_is_none_and_a_wrong_name_an_error(watches, tell):
 async def test_nobody_waits_longer_than_the_run(watches, tell, names):
     await tell(started(1))
     async with watches.of(RUN) as watch:
-        waits = [asyncio.ensure_future(watch.answer("never")), asyncio.ensure_future(watch.joined(names, OWN))]
+        waits = [
+            asyncio.ensure_future(watch.answer("never")),
+            asyncio.ensure_future(watch.until(lambda: not watch.running(names, OWN))),
+        ]
         await settle()
 
         await tell(RunFinished(status=Status.STOPPED))
@@ -87,7 +90,8 @@ async def test_nobody_waits_longer_than_the_run(watches, tell, names):
 async def test_a_join_waits_for_the_dags_that_it_names(watches, tell):
     await tell(started(1), started(2), started(3))
     async with watches.of(RUN) as watch:
-        joining = asyncio.ensure_future(watch.joined(frozenset({DagId("sub:1"), DagId("sub:2")}), OWN))
+        names = [DagId("sub:1"), DagId("sub:2")]
+        joining = asyncio.ensure_future(watch.until(lambda: not watch.running(names, OWN)))
         await tell(finished(1))
         await settle()
         assert not joining.done()
@@ -95,13 +99,13 @@ async def test_a_join_waits_for_the_dags_that_it_names(watches, tell):
         await tell(finished(2))
 
         await joining
-        assert watch.still_running(None, OWN)
+        assert watch.running(None, OWN) == {"sub:3"}
 
 
 async def test_a_join_of_all_waits_for_all_but_its_own(watches, tell):
     await tell(DagStarted(key="autostart/main", dag=OWN), started(1))
     async with watches.of(RUN) as watch:
-        joining = asyncio.ensure_future(watch.joined(None, OWN))
+        joining = asyncio.ensure_future(watch.until(lambda: not watch.running(None, OWN)))
         await settle()
         assert not joining.done()
 
@@ -114,7 +118,7 @@ async def test_an_end_that_is_read_before_its_start_counts(watches, tell):
     await tell(finished(1), started(1))
 
     async with watches.of(RUN) as watch:
-        assert not watch.still_running(frozenset({DagId("sub:1")}), OWN)
+        assert not watch.running([DagId("sub:1")], OWN)
 
 
 async def test_a_push_that_was_lost_is_found_by_the_tick(watches, tell, engine, server):

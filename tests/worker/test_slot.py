@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import select
 import signal
 import threading
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from nflow.core.events import TaskFailed, TaskSucceeded
 from nflow.errors import NflowError, StorageFull
-from nflow.worker.slot import SlotDied, describe_death, spawn
+from nflow.worker.process import describe_death, spawn
+from nflow.worker.slot import SlotDied
 
 
 def open_files() -> int:
@@ -44,7 +46,7 @@ async def test_one_process_runs_one_task_after_another(bench):
     outcomes = [await bench.run(work, on=slot) for _ in range(3)]
 
     assert [type(outcome) for outcome in outcomes] == [TaskSucceeded] * 3
-    assert {outcome.provenance.pid for outcome in outcomes} == {slot.process.pid}
+    assert {outcome.provenance.pid for outcome in outcomes} == {slot.pid}
     assert slot.tasks_done == 3
 
 
@@ -141,9 +143,8 @@ async def test_an_outcome_that_was_sent_counts_although_the_process_died_right_a
         Pipe.send = last_words
 
     slot = await bench.slot()
-    await bench.run(work, on=slot)  # from the next task on
 
-    assert isinstance(await bench.run(lambda data, store, signal, context: None, on=slot), TaskSucceeded)
+    assert isinstance(await bench.run(work, on=slot), TaskSucceeded)
     assert await slot.end() == 1
 
 
@@ -371,6 +372,22 @@ async def test_a_stop_that_comes_before_the_task_runs_is_seen_by_it(bench):
     assert isinstance(first, TaskSucceeded)
     assert isinstance(second, TaskSucceeded)
     assert bench.text() == ["True", "False"]
+
+
+async def test_a_task_can_wait_for_its_stop_beside_other_things(bench):
+    def work(data, store, signal, context):
+        print("begun", flush=True)
+        readable, _, _ = select.select([signal], [], [], 20)
+        print(readable == [signal], signal.is_stopped)
+
+    slot = await bench.slot()
+    running = asyncio.ensure_future(bench.run(work, on=slot))
+    await bench.printed.wait()
+
+    slot.flag_stop()
+
+    assert isinstance(await running, TaskSucceeded)
+    assert bench.text() == ["begun", "True True"]
 
 
 async def test_a_stop_reaches_a_running_task(bench):

@@ -113,7 +113,7 @@ async def test_sub_dags_are_joined_ten_deep_on_one_slot(site):
         depth = int(scene.job.name[1:])
         if depth < 10:
             name = await scene.call("start_dag", (f"d{depth + 1}", f"key{depth}", None))
-            await scene.call("join_dags", ([name],))
+            await scene.call("join_dags", ([name], None))
 
     site.scripts |= {f"t{depth}": deeper for depth in range(11)}
     crew = await site.crew()
@@ -124,6 +124,69 @@ async def test_sub_dags_are_joined_ten_deep_on_one_slot(site):
     assert finished.status is Status.SUCCEEDED
     assert crew.played == [f"t{depth}" for depth in range(11)]
     await site.until(lambda: nothing_is_left(crew))
+
+
+async def test_a_task_that_joins_any_learns_which_dags_are_over(site):
+    gate, told = asyncio.Event(), []
+
+    async def slow(scene: Scene) -> None:
+        if scene.job.dag == "sub:1":
+            await gate.wait()
+
+    async def begin(scene: Scene) -> None:
+        for number in range(2):
+            await scene.call("start_dag", ("sub", f"key{number}", None))
+        told.append(await scene.call("join_any", (["sub:1", "sub:2", "unknown:1"], None)))
+        told.append(await scene.call("join_any", (["sub:1", "sub:2"], None)))
+        told.append(await scene.call("running", (["sub:1", "sub:2"],)))
+        gate.set()
+        told.append(await scene.call("join_any", (["sub:1"], None)))
+        told.append(await scene.call("join_any", ([], None)))
+
+    site.scripts |= {"a": begin, "b": slow}
+    await site.crew(slots=3)
+
+    [finished] = await site.has(await site.submit(main="a", sub="b"), RunFinished)
+
+    assert finished.status is Status.SUCCEEDED
+    assert told == [["unknown:1"], ["sub:2"], ["sub:1"], ["sub:1"], []]
+
+
+async def test_a_join_with_a_time_limit_tells_whether_the_dags_are_over(site):
+    gate, told = asyncio.Event(), []
+
+    async def begin(scene: Scene) -> None:
+        await scene.call("start_dag", ("sub", "key", None))
+        told.append(await scene.call("join_dags", (["sub:1"], 0.0)))
+        told.append(await scene.call("join_any", (["sub:1"], 0.0)))
+        gate.set()
+        told.append(await scene.call("join_dags", (["sub:1"], 10.0)))
+
+    async def wait(scene: Scene) -> None:
+        await gate.wait()
+
+    site.scripts |= {"a": begin, "b": wait}
+    crew = await site.crew()
+
+    [finished] = await site.has(await site.submit(main="a", sub="b>c"), RunFinished)
+
+    assert finished.status is Status.SUCCEEDED
+    assert told == [False, [], True]
+    await site.until(lambda: nothing_is_left(crew))
+
+
+@pytest.mark.parametrize("call", ["join_dags", "join_any"])
+async def test_a_task_cannot_wait_for_its_own_dag(site, call):
+    async def begin(scene: Scene) -> None:
+        await scene.call(call, (["main:1"], None))
+
+    site.scripts["a"] = begin
+    await site.crew()
+
+    [failed] = await site.has(await site.submit(main="a"), TaskFailed)
+
+    assert failed.error.type == "JoinRefused"
+    assert "'a' would wait for its own dag 'main:1'" in failed.error.message
 
 
 async def test_a_repeated_request_gets_the_dag_that_it_got_before(site):

@@ -1,0 +1,15 @@
+"""Reading all records of a subject, page by page."""
+
+from collections.abc import AsyncIterator
+
+from nflow.bus.port import Bus, Record
+
+
+async def all_records(bus: Bus, subject: str) -> AsyncIterator[Record]:
+    """Every record under `subject`, in stream order."""
+    after, pending = 0, 1
+    while pending:
+        page = await bus.read(subject, after=after)
+        for record in page.records:
+            yield record
+        after, pending = (page.records[-1].seq, page.pending) if page.records else (0, 0)

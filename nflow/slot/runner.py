@@ -1,0 +1,192 @@
+"""Running a task that the worker has sent: from its job and its code to its outcome, packed."""
+
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from nflow.core.events import Provenance, RemoteError, TaskAborted, TaskEvent, TaskFailed, TaskSucceeded
+from nflow.core.ids import WorkerId
+from nflow.core.jobs import TaskJob
+from nflow.errors import MissingModule, NotShippable
+from nflow.models.execution import Aborted, Ending, Failed, Succeeded, run_task
+from nflow.models.task import BaseTask
+from nflow.models.task_context import TaskContext
+from nflow.slot.exchange import BlobAccess, Packer, opened
+from nflow.slot.pipe import Calls, Pipe
+from nflow.slot.sight import PipeBlobs, PipeSignal, PipeStore
+from nflow.wire.code import unpack_code
+from nflow.wire.messages import pack_events, unpack_input, unpack_job
+
+#: A traceback is cut to this many characters, from its beginning: what was raised stands at its end.
+_LONGEST_TRACEBACK = 16_000
+
+#: The message of an error, and the reason of an ending, are cut after so many: they travel in one record.
+_LONGEST_MESSAGE = 4_000
+
+#: Memory beyond what earlier tasks of this process have used, after which its peak is counted anew.
+_PEAK_STEP_BYTES = 16 * 1024 * 1024
+
+
+class TaskRunner:
+    """Runs one task after another for its worker; keeps the code it was given, as bytes."""
+
+    def __init__(self, pipe: Pipe, stop: int, settle_in: Callable[[TaskJob], None]) -> None:
+        """Make a runner.
+
+        Args:
+            pipe: Leads to the worker.
+            stop: A file that is readable while the task is to stop.
+            settle_in: Called before each task: what this process must become for it.
+        """
+        self._pipe = pipe
+        self._stop = stop
+        self._code: dict[str, bytes] = {}
+        self._settle_in = settle_in
+        self._memory = _Memory()
+
+    def execute(
+        self, payload: bytes, input_bytes: bytes | None, code: bytes | None, execution: int, worker: str, host: str
+    ) -> bytes:
+        """Run one task; its outcome as packed events."""
+        job = unpack_job(payload)
+        assert isinstance(job, TaskJob)
+        if code is not None:
+            self._code[job.code] = code
+        start = time.time()
+        self._memory.begin()
+        self._settle_in(job)
+        calls = Calls(self._pipe)
+        ending = self._run(job, input_bytes, host, calls)
+        provenance = self._provenance(worker, host, start)
+        try:
+            event = self._outcome(job, ending, execution, provenance, PipeBlobs(calls))
+        except Exception as error:  # noqa: BLE001 - values are packed by code of their own, which is the user's
+            event = self._outcome(job, Failed(exception=error), execution, provenance, PipeBlobs(calls))
+        calls.close()
+        return pack_events([event])
+
+    def _run(self, job: TaskJob, input_bytes: bytes | None, host: str, calls: Calls) -> Ending:
+        try:
+            task = self._task(job)
+            given = job.input if input_bytes is None else unpack_input(input_bytes)
+            data = opened(given, PipeBlobs(calls))
+        except Exception as error:  # noqa: BLE001 - user code is imported here, and may raise whatever it likes
+            return Failed(exception=error)
+        context = TaskContext(job.name, job.dag, job.workflow, job.run, host)
+        return run_task(task, data, PipeStore(calls), PipeSignal(calls, self._stop, job), context)
+
+    def _task(self, job: TaskJob) -> BaseTask:
+        shipped: Any = unpack_code(self._code[job.code], what=f"Task '{job.name}'")
+        kind, state = shipped
+        task: BaseTask = kind.restored(state, name=job.name, queue=job.queue)
+        return task
+
+    def _outcome(
+        self, job: TaskJob, ending: Ending, execution: int, provenance: Provenance, blobs: BlobAccess
+    ) -> TaskEvent:
+        match ending:
+            case Succeeded():
+                return TaskSucceeded(
+                    task=job.task,
+                    attempt=job.attempt,
+                    execution=execution,
+                    provenance=provenance,
+                    output=Packer(blobs).dataset(ending.data),
+                    limit=ending.limit,
+                    stopped=None if ending.stopped is None else _cut(ending.stopped),
+                )
+            case Aborted():
+                return TaskAborted(
+                    task=job.task,
+                    attempt=job.attempt,
+                    execution=execution,
+                    reason=_cut(ending.reason),
+                    provenance=provenance,
+                )
+            case Failed():
+                return TaskFailed(
+                    task=job.task,
+                    attempt=job.attempt,
+                    execution=execution,
+                    error=remote_error(_placed(ending.exception, provenance)),
+                    provenance=provenance,
+                )
+
+    def _provenance(self, worker: str, host: str, start: float) -> Provenance:
+        return Provenance(
+            worker=WorkerId(worker),
+            host=host,
+            pid=os.getpid(),
+            start=start,
+            end=time.time(),
+            peak_memory_bytes=self._memory.peak(),
+        )
+
+
+class _Memory:
+    """The peak of resident memory of one task, though the process lives longer."""
+
+    def __init__(self) -> None:
+        self._before = _peak_bytes()
+
+    def begin(self) -> None:
+        """A task begins. Starting the count anew costs a page walk, so it is done only after a task that used much."""
+        now = _peak_bytes()
+        if now > self._before + _PEAK_STEP_BYTES:
+            with suppress(OSError):
+                Path("/proc/self/clear_refs").write_text("5")
+            self._before = _peak_bytes()
+
+    def peak(self) -> int:
+        """The peak since then, in bytes."""
+        return _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _placed(error: BaseException, provenance: Provenance) -> BaseException:
+    """What somebody who is to install a module must know: where."""
+    if not isinstance(error, MissingModule):
+        return error
+    where = f"(worker {provenance.worker} on {provenance.host}, {sys.executable})"
+    return MissingModule(f"{error} {where}").with_traceback(error.__traceback__)
+
+
+def remote_error(error: BaseException) -> RemoteError:
+    """An exception in words, without the frames of nflow itself."""
+    frames = error.__traceback__
+    while frames is not None and _is_ours(frames) and frames.tb_next:
+        frames = frames.tb_next
+    if isinstance(error, MissingModule | NotShippable) and (frames is None or _is_ours(frames)):
+        # no line of the user's led here, and the words say it all
+        text = "".join(traceback.format_exception_only(error))
+    else:
+        text = "".join(traceback.format_exception(type(error), error, frames))
+    try:
+        message = str(error)
+    except Exception as worse:  # noqa: BLE001 - it is the user's class
+        message = f"(its message cannot be told: {type(worse).__name__})"
+    return RemoteError(
+        type=type(error).__name__,
+        message=_cut(message),
+        traceback=text[-_LONGEST_TRACEBACK:],
+        mro=tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__[:-1]),
+    )
+
+
+def _is_ours(frames: TracebackType) -> bool:
+    return f"{os.sep}nflow{os.sep}" in frames.tb_frame.f_code.co_filename
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
