@@ -24,7 +24,9 @@
     ├── StoreTypeError             a key of the store is malformed, or holds something of another kind
     ├── BlobLost                   a reference points to data that are gone
     ├── MissingModule              code or a value needs a module that this worker lacks
-    ├── DataInvalidIndex · DataInvalidAlias · TaskReturnActionInvalid   misuse of `data` and `Action`
+    ├── ProgramError               the program of a BashTask made its task fail
+    │   ├── ProgramNotStarted · ProgramFailed · ProgramTimedOut
+    ├── DataInvalidIndex · DataInvalidAlias · DataKeyUnknown · TaskReturnActionInvalid   misuse of `data` and `Action`
     └── DagNameUnknown · JoinRefused                                    answers to `signal` calls
 
 `AbortWorkflow` and `StopTask`, by which a task ends on purpose, live in `nflow.models`.
@@ -153,12 +155,34 @@ class MissingModule(NflowError):
     """Code or a value needs a module that this worker lacks."""
 
 
+class ProgramError(NflowError):
+    """The program of a task made the task fail."""
+
+
+class ProgramNotStarted(ProgramError):
+    """The program of a task could not be started as its parameters say."""
+
+
+class ProgramFailed(ProgramError):
+    """A program that was to be checked ended with an exit code other than 0."""
+
+
+class ProgramTimedOut(ProgramError):
+    """A program was ended because it took too long."""
+
+
 class DataInvalidIndex(NflowError):
     """No dataset at that index."""
 
 
 class DataInvalidAlias(NflowError):
     """No dataset of that alias."""
+
+
+class DataKeyUnknown(NflowError, KeyError):
+    """The data of a task have no such key."""
+
+    __str__ = NflowError.__str__  # a KeyError would show its message in quotes
 
 
 class TaskReturnActionInvalid(NflowError):
@@ -170,7 +194,7 @@ class DagNameUnknown(NflowError):
 
 
 class JoinRefused(NflowError):
-    """Too many tasks of this worker wait in `join_dags` already."""
+    """A task may not wait for these dags: for its own, or beside too many others that wait already."""
 
 
 class StoreTypeError(NflowError):

@@ -23,11 +23,11 @@ class Engine:
     bus: Bus
     worker: WorkerId
     store: Store
+    reconciler: Reconciler = field(default_factory=Reconciler)
     subjects: Subjects = field(init=False)
     blobs: Blobs = field(init=False)
     specs: Cache[WorkflowSpec] = field(init=False)
     holdings: Holdings = field(init=False)
-    reconciler: Reconciler = field(init=False)
     index: RunIndex = field(init=False)
 
     def __post_init__(self) -> None:
@@ -35,7 +35,6 @@ class Engine:
         self.blobs = Blobs(self.bus, self.subjects)
         self.specs = spec_cache(self.blobs)
         self.holdings = Holdings(self.bus, self.worker, self.subjects)
-        self.reconciler = Reconciler()
         self.index = RunIndex(self.bus, self.subjects)
 
     async def pack_up(self, run: RunId, task_input: TaskInput | None) -> tuple[TaskInput | None, Ref | None]:

@@ -17,16 +17,22 @@ Check = Callable[[], Awaitable[int]]
 class Reconciler:
     """Calls every registered check once per lease period, all of them together."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: float | None = LEASE) -> None:
+        """Make a reconciler.
+
+        Args:
+            every: Seconds between two ticks; None on a bus that loses nothing.
+        """
         self.repaired = 0
+        self._every = every
         self._checks: set[Check] = set()
         self._clock: asyncio.Task[None] | None = None
 
     def add(self, check: Check) -> None:
         """Call `check` at each tick; it returns the number of records that it had to repair."""
         self._checks.add(check)
-        if self._clock is None:
-            self._clock = asyncio.ensure_future(self._tick_for_ever())
+        if self._clock is None and self._every is not None:
+            self._clock = asyncio.ensure_future(self._tick_for_ever(self._every))
 
     def discard(self, check: Check) -> None:
         """Call it no more."""
@@ -47,7 +53,7 @@ class Reconciler:
                 self.repaired += result
                 _log.warning("%d records had not been pushed and were read instead", result)
 
-    async def _tick_for_ever(self) -> None:
+    async def _tick_for_ever(self, seconds: float) -> None:
         while True:
-            await asyncio.sleep(LEASE)  # a clock, not a wait: what it looks after moves by pushes
+            await asyncio.sleep(seconds)  # a clock, not a wait: what it looks after moves by pushes
             await self.tick()

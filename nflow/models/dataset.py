@@ -6,10 +6,14 @@ A value that a task never touches is never fetched either; the worker hands its 
 from collections.abc import Iterable, KeysView, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, NoReturn, Protocol, Self
+
+from nflow.errors import DataKeyUnknown
 
 _DICT = "dict"
 _ABSENT = object()
+_MOST_NAMES = 10
 
 
 class Remote(Protocol):
@@ -136,6 +140,8 @@ class TaskData:
         return Cell(value=value, origin=origin if loaded is value else None)
 
     def _load(self, key: str) -> object:
+        if key not in self._values:
+            raise self._unknown(key)
         value = self._values[key]
         if isinstance(value, _Pending):
             remote, value = value.remote, value.remote.load()
@@ -150,11 +156,19 @@ class TaskData:
         self.set(key, value)
 
     def __delitem__(self, key: str) -> None:
+        if key not in self._values:
+            raise self._unknown(key)
         del self._values[key]
         self._origins.pop(key, None)
 
     def __contains__(self, key: object) -> bool:
         return key in self._values
+
+    def _unknown(self, key: object) -> DataKeyUnknown:
+        names = [str(name) for name in self._values]
+        close = get_close_matches(str(key), names, n=1)
+        advice = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names[:_MOST_NAMES]) or 'none'}."
+        return DataKeyUnknown(f"No {key!r} in the data. {advice}")
 
     def __iter__(self) -> NoReturn:
         raise TypeError("TaskData cannot be iterated over; its keys can: for key in dataset.keys().")

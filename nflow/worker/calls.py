@@ -8,6 +8,7 @@ from typing import Any
 from nflow.core.events import DagRequested, StopRequested
 from nflow.core.ids import DagId, DagName
 from nflow.core.jobs import TaskJob
+from nflow.core.workflow_state import name_of
 from nflow.engine.engine import Engine
 from nflow.engine.provenance import provenance_of
 from nflow.errors import JoinRefused, NflowError
@@ -111,10 +112,20 @@ class TaskCalls:
         return is_so()
 
     async def _stop_dag(self, name: str) -> None:
-        await self._ask(StopRequested(reason="stop_dag was called", by=self._by, dag=DagId(name)))
+        reason = "stop_dag was called"
+        await self._ask(StopRequested(reason=reason, by=self._by, dag=DagId(name)))
+        if name in (self._job.dag, name_of(self._job.dag)):
+            await self._stop_own_dag(reason)
 
     async def _stop_workflow(self) -> None:
-        await self._ask(StopRequested(reason="stop_workflow was called", by=self._by))
+        reason = "stop_workflow was called"
+        await self._ask(StopRequested(reason=reason, by=self._by))
+        await self._stop_own_dag(reason)
+
+    async def _stop_own_dag(self, reason: str) -> None:
+        """Stop it in its own log too: ahead of this task's outcome, after which a successor could start."""
+        subject = self._engine.subjects.stop(self._job.run, self._job.dag)
+        await self._engine.bus.append(subject, pack_events([StopRequested(reason=reason, by=self._by)]))
 
     async def _ask(self, event: DagRequested | StopRequested) -> None:
         await self._engine.bus.append(self._engine.subjects.ask(self._job.run), pack_events([event]))

@@ -14,6 +14,7 @@ class Duties:
     queues: tuple[str, ...] = ("workflow", "dag", "task")
     slots: int = 2
     tasks_per_slot: int = 1000  #: a slot is replaced by a fresh one after so many
+    listed: bool = True  #: tell others of itself from time to time
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  #: of the slots; holds no secrets
 
     @property

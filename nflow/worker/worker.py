@@ -95,7 +95,8 @@ class Worker:
         if self._duties.expects_tasks:
             openings.append(self._pool.warm_up())
         await asyncio.gather(*openings)
-        self._heartbeat.start()
+        if self._duties.listed:
+            self._heartbeat.start()
 
     async def drain(self) -> None:
         """Take no more, hand back what is only driven here, and return when the last task has ended."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nflow.bus.memory.stream import Stream, matches
-from nflow.bus.port import LEASE, Clock, Record
+from nflow.bus.port import Clock, Record
 
 Renewed = Callable[[], float]  #: when the holder of a job last renewed its lease
 
@@ -23,6 +23,7 @@ class Timers(Protocol):
     """What a queue needs of its server."""
 
     clock: Clock
+    lease: float | None
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back when so much time has passed."""
@@ -98,7 +99,8 @@ class Queue:
             entry = self._entries[self._ready.pop(0)]
             entry.deliveries += 1
             entry.renewed = taker.give(entry)
-            self._watch(entry, LEASE)
+            if self._timers.lease is not None:
+                self._watch(entry, self._timers.lease, self._timers.lease)
 
     def _make_ready(self, seq: int) -> None:
         if seq in self._entries and seq not in self._ready:
@@ -106,16 +108,16 @@ class Queue:
             self._ready.sort()
             self.deliver()
 
-    def _watch(self, entry: Entry, seconds: float) -> None:
+    def _watch(self, entry: Entry, lease: float, seconds: float) -> None:
         delivery = entry.deliveries
-        self._timers.after(seconds, lambda: self._check(entry, delivery))
+        self._timers.after(seconds, lambda: self._check(entry, lease, delivery))
 
-    def _check(self, entry: Entry, delivery: int) -> None:
+    def _check(self, entry: Entry, lease: float, delivery: int) -> None:
         """The lease would end now, unless it was renewed."""
         if entry.renewed is None or entry.deliveries != delivery or entry.record.seq not in self._entries:
             return
-        left = entry.renewed() + LEASE - self._timers.clock.time()
+        left = entry.renewed() + lease - self._timers.clock.time()
         if left > 0:
-            self._watch(entry, left)
+            self._watch(entry, lease, left)
         else:
             self.hand_back(entry, 0.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nflow.bus.clock import SystemClock
 from nflow.bus.memory.queue import Queue
 from nflow.bus.memory.stream import Stream
-from nflow.bus.port import Clock, Guard, JobQueue, Record
+from nflow.bus.port import LEASE, Clock, Guard, JobQueue, Record
 from nflow.bus.topology import is_stored, stream_of
 from nflow.errors import Conflict, Fenced, StorageFull
 
@@ -25,10 +25,12 @@ class MemoryServer:
     Args:
         clock: By which leases run out and records are dated.
         epoch: The date at which the clock showed 0; by default, such that now is now.
+        lease: Seconds after which a job is delivered again unless its lease is renewed; None: workers cannot die.
     """
 
-    def __init__(self, clock: Clock | None = None, *, epoch: float | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, epoch: float | None = None, lease: float | None = LEASE) -> None:
         self.clock: Clock = clock or SystemClock()
+        self.lease = lease
         self._epoch = time.time() - self.clock.time() if epoch is None else epoch
         self._streams: dict[str, Stream] = {}
         self._queues: dict[str, dict[str, Queue]] = defaultdict(dict)
