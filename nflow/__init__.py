@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         TaskData,
         TaskStatus,
     )
-    from nflow.tasks import PythonTask
+    from nflow.tasks import BashTask, PythonTask
 
 __version__ = "0.1.0"
 
@@ -28,6 +28,7 @@ __all__ = [
     "AbortWorkflow",
     "Action",
     "BaseTask",
+    "BashTask",
     "Dag",
     "MultiTaskData",
     "NflowError",
@@ -40,7 +41,7 @@ __all__ = [
     "__version__",
 ]
 
-_ELSEWHERE = {"NflowError": "nflow.errors", "PythonTask": "nflow.tasks"}
+_ELSEWHERE = {"NflowError": "nflow.errors", "BashTask": "nflow.tasks", "PythonTask": "nflow.tasks"}
 
 
 def __getattr__(name: str) -> object:

@@ -13,6 +13,9 @@ from nflow.errors import BusError, ServerRefused, StorageFull
 Config = dict[str, object]
 Call = Callable[[str, Config], Awaitable[Config]]  #: (verb and name, body) → the server's answer, errors included
 
+#: What a person can do who is told that there is no room.
+MAKE_ROOM = "Make room on its disk, or raise its max_file_store; nothing is dropped."
+
 SUBJECT_BYTES = 1024  #: the longest subject; a server closes the connection over one that is much longer
 
 _SECOND = 10**9  # the server counts in nanoseconds
@@ -161,13 +164,22 @@ async def _ensure_stream(call: Call, config: Config) -> list[str]:
             there = await call(f"STREAM.INFO.{name}", {})
             return _compared(name, config, there)
         case code, text if code in _NO_ROOM:
-            raise StorageFull(f"The server has no room for the stream {name}: {text}.")
+            there = await call(f"STREAM.INFO.{name}", {})
+            if _error(there) is None:  # a full server says so before it looks whether the stream is there already
+                return _compared(name, config, there)
+            raise StorageFull(_no_room(config, text))
         case code, text if code == _SUBJECTS_OVERLAP:
             raise ServerRefused(
                 f"Another stream on this server takes the subjects of {name}: choose another namespace."
             )
         case _, text:
             raise ServerRefused(f"The server does not create the stream {name}: {text}.")
+
+
+def _no_room(config: Config, text: str) -> str:
+    size = config.get("max_bytes")
+    needed = f" of {size // 1024**2} MB" if isinstance(size, int) else ""
+    return f"The server has no room for the stream {config['name']}{needed}: {text}. {MAKE_ROOM}"
 
 
 def _compared(name: str, config: Config, there: Config) -> list[str]:

@@ -11,6 +11,7 @@ from nflow.models.parameters import Option, Parameters
 from nflow.models.task import BaseTask, TaskStatus
 from nflow.models.task_context import TaskContext
 from nflow.models.task_data import MultiTaskData, TaskData
+from nflow.models.task_parameters import TaskParameters
 from nflow.models.task_signal import TaskSignal
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "StopTask",
     "TaskContext",
     "TaskData",
+    "TaskParameters",
     "TaskSignal",
     "TaskStatus",
 ]

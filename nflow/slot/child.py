@@ -3,7 +3,6 @@
 Imports neither the bus nor the settings: it knows the pipe, and nothing of what is behind it.
 """
 
-import fcntl
 import importlib
 import logging
 import os
@@ -15,10 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from nflow.core.jobs import TaskJob
+from nflow.programs.lifeline import HAS_LIFELINES, bind
 from nflow.slot.pipe import Pipe, WorkerGone
 from nflow.slot.runner import TaskRunner
-
-_F_SETSIG = 10  # Linux; the fcntl module has no name for it
 
 
 def main() -> None:
@@ -94,10 +92,8 @@ def _die_with_worker(life_fd: int) -> None:
     The worker holds the other end of a pipe. On Linux the kernel itself kills the process group when that end closes,
     even in the middle of C code that never gives Python a chance.
     """
-    if sys.platform == "linux":
-        fcntl.fcntl(life_fd, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(life_fd, _F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(life_fd, fcntl.F_SETFL, fcntl.fcntl(life_fd, fcntl.F_GETFL) | os.O_ASYNC)
+    if HAS_LIFELINES:
+        bind(life_fd, os.getpgrp())
     else:
         threading.Thread(target=_watch_worker, args=(life_fd,), daemon=True).start()
 

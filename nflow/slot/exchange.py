@@ -16,11 +16,15 @@ LONGEST_HISTORY = 100
 ELEMENTS = "elements"
 
 
-class BlobAccess(Protocol):
-    """How large values come and go."""
+class BlobSource(Protocol):
+    """Where large values come from."""
 
     def get_blob(self, ref: Ref) -> bytes:
         """The bytes of a large value."""
+
+
+class BlobAccess(BlobSource, Protocol):
+    """How large values come and go."""
 
     def put_blob(self, data: bytes, type: str) -> Ref:  # noqa: A002 - the field's name
         """Store a large value."""
@@ -31,7 +35,7 @@ class RemoteValue:
     """A value of the input that nobody has looked at yet."""
 
     ref: Ref
-    blobs: BlobAccess
+    blobs: BlobSource
 
     @property
     def type(self) -> str:
@@ -43,7 +47,7 @@ class RemoteValue:
         return load(self.ref, self.blobs)
 
 
-def load(ref: Ref, blobs: BlobAccess) -> object:
+def load(ref: Ref, blobs: BlobSource) -> object:
     """The value that `ref` stands for."""
     if ref.scheme == INLINE:
         assert isinstance(ref.where, bytes)
@@ -51,7 +55,7 @@ def load(ref: Ref, blobs: BlobAccess) -> object:
     return decode(bytearray(blobs.get_blob(ref)))
 
 
-def opened(task_input: TaskInput | None, blobs: BlobAccess) -> MultiTaskData:
+def opened(task_input: TaskInput | None, blobs: BlobSource) -> MultiTaskData:
     """The `data` of a task."""
     if task_input is None:
         return MultiTaskData()
@@ -116,7 +120,7 @@ class Packer:
         return Ref(scheme=INLINE, where=data, size_bytes=len(data), digest="", type=type_)
 
 
-def grown(tree: Tree, blobs: BlobAccess) -> object:
+def grown(tree: Tree, blobs: BlobSource) -> object:
     """The value that a tree of the store stands for."""
     if isinstance(tree, Ref):
         return load(tree, blobs)
@@ -125,7 +129,7 @@ def grown(tree: Tree, blobs: BlobAccess) -> object:
     return [element for each in tree for element in _elements(each, blobs)]
 
 
-def _elements(tree: Tree, blobs: BlobAccess) -> Sequence[object]:
+def _elements(tree: Tree, blobs: BlobSource) -> Sequence[object]:
     if isinstance(tree, Ref) and tree.type == ELEMENTS:
         values = load(tree, blobs)
         assert isinstance(values, list)

@@ -49,6 +49,10 @@ class Pipe:
             self._ready += self._frames.feed(data)
         return self._ready.pop(0)
 
+    def close(self) -> None:
+        """Close this end."""
+        self._sock.close()
+
 
 class Calls:
     """What one task asks of its run. Its threads may call at once; they take turns.

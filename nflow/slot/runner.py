@@ -37,18 +37,26 @@ _PEAK_STEP_BYTES = 16 * 1024 * 1024
 class TaskRunner:
     """Runs one task after another for its worker; keeps the code it was given, as bytes."""
 
-    def __init__(self, pipe: Pipe, stop: int, settle_in: Callable[[TaskJob], None]) -> None:
+    def __init__(
+        self,
+        pipe: Pipe,
+        stop: int,
+        settle_in: Callable[[TaskJob], None],
+        signal: Callable[[Calls, int, TaskJob], PipeSignal] = PipeSignal,
+    ) -> None:
         """Make a runner.
 
         Args:
             pipe: Leads to the worker.
             stop: A file that is readable while the task is to stop.
             settle_in: Called before each task: what this process must become for it.
+            signal: Makes the `signal` of a task.
         """
         self._pipe = pipe
         self._stop = stop
         self._code: dict[str, bytes] = {}
         self._settle_in = settle_in
+        self._signal = signal
         self._memory = _Memory()
 
     def execute(
@@ -80,7 +88,7 @@ class TaskRunner:
         except Exception as error:  # noqa: BLE001 - user code is imported here, and may raise whatever it likes
             return Failed(exception=error)
         context = TaskContext(job.name, job.dag, job.workflow, job.run, host)
-        return run_task(task, data, PipeStore(calls), PipeSignal(calls, self._stop, job), context)
+        return run_task(task, data, PipeStore(calls), self._signal(calls, self._stop, job), context)
 
     def _task(self, job: TaskJob) -> BaseTask:
         shipped: Any = unpack_code(self._code[job.code], what=f"Task '{job.name}'")

@@ -26,6 +26,7 @@ def test_the_public_names_are_these():
         "AbortWorkflow",
         "Action",
         "BaseTask",
+        "BashTask",
         "Dag",
         "MultiTaskData",
         "NflowError",
@@ -50,10 +51,11 @@ def test_the_public_names_are_these():
         "StopTask",
         "TaskContext",
         "TaskData",
+        "TaskParameters",
         "TaskSignal",
         "TaskStatus",
     ]
-    assert nflow.tasks.__all__ == ["PythonTask"]
+    assert nflow.tasks.__all__ == ["BashTask", "PythonTask"]
 
 
 @pytest.mark.parametrize("module", [nflow, nflow.models, nflow.tasks])

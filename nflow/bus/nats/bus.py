@@ -89,6 +89,12 @@ class NatsBus:
         """The largest payload the server takes."""
         return self._publisher.max_payload_bytes
 
+    @property
+    def server_version(self) -> str:
+        """What the server says it is, such as `2.12.1`."""
+        version = self._connection.client.connected_server_version
+        return f"{version.major}.{version.minor}.{version.patch}"
+
     # --- records ---
 
     async def last(self, subject: str) -> Record | None:

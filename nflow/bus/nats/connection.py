@@ -271,8 +271,9 @@ class Connection:
             _LOG.error("A callback failed", exc_info=error)
 
     async def _abandon(self, client: Client) -> None:
-        # Closing writes what is left, which a stopped server never reads.
-        with suppress(TimeoutError, NatsError, OSError):
+        # Closing writes what is left, which a stopped server never reads. AssertionError: there was never anything to
+        # close, as its address could not even be read.
+        with suppress(TimeoutError, NatsError, OSError, AssertionError):
             async with asyncio.timeout(_PING_TIMEOUT):
                 await client.close()
 
@@ -293,7 +294,7 @@ class Connection:
 
 
 def _refusal(url: str, reason: str) -> ServerError:
-    where = url.rpartition("@")[2]
+    where = url.rpartition("@")[2] or "''"
     reason = reason.removeprefix("nats: ").strip("'\" ")
     if any(word in reason.lower() for word in _REFUSALS):
         return ServerRefused(f"The server at {where} refuses the connection: {reason}. Check the token or user.")

@@ -63,10 +63,12 @@ class JetStream:
             ServerTooOld: its version is too low, or JetStream is off.
         """
         version = self._connection.client.connected_server_version
-        if (version.major, version.minor) < _NEEDED:
-            raise ServerTooOld(
-                f"The server at {self._where()} is version {version.major}.{version.minor}; nflow needs 2.12 or newer."
-            )
+        try:
+            major, minor = version.major, version.minor
+        except ValueError as error:
+            raise ServerTooOld(f"The server at {self._where()} tells no version: {error}. nflow needs 2.12.") from error
+        if (major, minor) < _NEEDED:
+            raise ServerTooOld(f"The server at {self._where()} is version {major}.{minor}; nflow needs 2.12 or newer.")
         try:
             answer = await self.call("INFO", {}, patience=2.0)
         except ServerUnreachable as error:

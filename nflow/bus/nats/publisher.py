@@ -25,7 +25,7 @@ from nflow.bus.nats.jetstream import (
 )
 from nflow.bus.nats.requests import Requests, status_of
 from nflow.bus.port import Guard, Record
-from nflow.bus.topology import SUBJECT_BYTES, Config, stream_of
+from nflow.bus.topology import MAKE_ROOM, SUBJECT_BYTES, Config, stream_of
 from nflow.errors import BusError, Conflict, Fenced, StorageFull, SubjectTooLong, TooLarge
 
 HEADROOM_BYTES = 4096  #: of a message's limit, left for headers: payload and headers count together
@@ -172,7 +172,7 @@ class _Settling:
                 raise Conflict(f"Somebody else wrote to {self._subject} after {self._expect}: {text}.")
             raise Fenced(f"A later owner has taken the log of {self._subject}: {text}.")
         if code in NO_ROOM:
-            raise StorageFull(f"The server has no room for {self._subject}: {text}.")
+            raise StorageFull(f"The server has no room for {self._subject}: {text}. {MAKE_ROOM}")
         raise BusError(f"The server does not store {self._subject}: {text} ({code}).")
 
     async def _mine(self) -> int:
