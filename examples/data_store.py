@@ -1,5 +1,7 @@
 """The store of a run: values that any of its tasks can read and change, at any time.
 
+    nflow run examples/data_store.py
+
 `set` and `get` keep single values; `push` and `extend` let several tasks append to one list at once. A key with dots is
 a path: `sample.spectra` is the list `spectra` inside of `sample`.
 """

@@ -1,5 +1,7 @@
 """Tasks with several inputs: how to tell the datasets apart.
 
+    nflow run examples/multi_data.py
+
 A task gets one dataset from each of its predecessors, in the order in which the schema names them. The first is the
 default: `data["value"]` reads and writes there. The others are reached by their position, or by an alias: the name of
 the predecessor, or the slot that the schema gives to the edge.

@@ -1,6 +1,9 @@
 """One task fans out into three that run side by side; a last one waits for all of them.
 
-A list of children makes lanes that do not wait for each other. The join starts when the last lane has ended.
+    nflow run examples/parallel.py
+
+A list of children makes lanes that do not wait for each other. The join starts when the last lane has ended. The
+lanes may print in another order each time.
 """
 
 from nflow.models import Dag

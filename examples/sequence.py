@@ -1,5 +1,7 @@
 """Three tasks in a row: each counts one further and hands the count on.
 
+    nflow run examples/sequence.py
+
 The first task finds no count in its data and begins at zero. What a task leaves in `data` is what the next one gets.
 """
 

@@ -1,5 +1,7 @@
 """A task that starts five runs of another dag, gives each an image, and waits for them.
 
+    nflow run examples/sub_dag.py
+
 The other dag does not start by itself (`autostart=False`). Each run of it has a name of its own: `sub_dag:1` to
 `sub_dag:5`, which `start_dag` returns and `join_dags` waits for.
 """
