@@ -10,6 +10,7 @@ from nflow.bus.port import Record
 from nflow.core.dataset import Ref, Tree
 from nflow.core.events import DagFinished, RunStarted, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
 from nflow.core.jobs import TaskJob
+from nflow.core.workflow_state import name_of as dag_name_of
 from nflow.engine.engine import Engine
 from nflow.store.tree import parts_of, reach
 from nflow.wire.messages import unpack_events
@@ -20,23 +21,40 @@ from nflow.wire.values import inline
 async def provenance_of(engine: Engine, job: TaskJob, key: str) -> Tree | None:
     """What is at a dotted `key` of the provenance of the run of `job`."""
     document: dict[str, Any] = {"name": job.workflow, "log": {}}
+    spec = ""
     after, pending = 0, 1
     while pending:
         page = await engine.bus.read(engine.subjects.run_events(job.run), after=after)
         for record in page.records:
-            _take(document, record)
+            spec = _take(document, record) or spec
             after = record.seq
         pending = page.pending if page.records else 0
+    await _add_queues(engine, job, document, spec)
     return reach(_tree(document), parts_of(key))
 
 
-def _take(document: dict[str, Any], record: Record) -> None:
+async def _add_queues(engine: Engine, job: TaskJob, document: dict[str, Any], spec: str) -> None:
+    """Events do not repeat what the spec says: in which queue each task waits."""
+    entry = await engine.index.get(job.run)
+    if entry is not None:
+        document["queue"] = entry.queue
+    dags = (await engine.specs.get(spec)).dags if spec else {}
+    for dag, told in document["log"].items():
+        for task in dags[dag_name_of(dag)].tasks:
+            if task.id in told["tasks"]:
+                told["tasks"][task.id]["queue"] = task.queue
+
+
+def _take(document: dict[str, Any], record: Record) -> str | None:
+    """Take a record in; the digest of the run's spec, where this record tells it."""
     place = event_place(record.subject)
     at = datetime.fromtimestamp(record.at, UTC).replace(tzinfo=None)
+    spec = None
     for event in unpack_events(record.payload):
         match event:
             case RunStarted():
                 document["start_time"] = at
+                spec = event.spec
             case DagFinished(dag=dag):
                 _end(_dag(document, dag, at), at)
             case TaskStarted(task=task, worker=worker):
@@ -50,6 +68,7 @@ def _take(document: dict[str, Any], record: Record) -> None:
                 _end(entry, at)
             case _:
                 pass
+    return spec
 
 
 def _dag(document: dict[str, Any], name: str, at: datetime) -> dict[str, Any]:

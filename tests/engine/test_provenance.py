@@ -6,8 +6,10 @@ from nflow.core.dataset import Ref
 from nflow.core.events import DagFinished, Provenance, RunStarted, Status, TaskStarted, TaskSucceeded
 from nflow.core.ids import DagId, RunId, TaskId
 from nflow.core.jobs import TaskJob
+from nflow.core.spec import DagSpec, TaskSpec, WorkflowSpec
 from nflow.engine.provenance import provenance_of
-from nflow.wire.messages import pack_events
+from nflow.engine.runs import RunEntry
+from nflow.wire.messages import pack_events, pack_spec
 from nflow.wire.values import decode
 
 RUN, DAG, TASK = RunId("r"), DagId("main:1"), TaskId("a")
@@ -19,7 +21,12 @@ async def told(engine, bus):
     """A run that has been through one task, and how to ask for what is known of it."""
     subjects = engine.subjects
     provenance = Provenance(worker="w1", host="node", pid=42, start=1.0, end=2.0, peak_memory_bytes=7)
-    await bus.append(subjects.own(RUN), pack_events([RunStarted(workflow="scan", spec="s", engine="0")]))
+    dag = DagSpec(name="main", tasks=(TaskSpec(id=TASK, name="a", code="c", queue="gpu"),))
+    spec = await engine.blobs.put_code(
+        pack_spec(WorkflowSpec(name="scan", dags={"main": dag}, python="py", engine="0"))
+    )
+    await engine.index.put(RunEntry(run=RUN, workflow="scan", state="running", queue="urgent", submitted=0.5))
+    await bus.append(subjects.own(RUN), pack_events([RunStarted(workflow="scan", spec=spec, engine="0")]))
     await bus.append(
         subjects.task(RUN, DAG, TASK),
         pack_events([TaskStarted(task="a", attempt=1, execution=1, worker="w1", host="n")]),
@@ -48,6 +55,11 @@ async def test_a_task_finds_who_did_its_work(told):
 async def test_a_run_has_a_name_and_a_start_and_its_dags_an_end(told):
     assert await told("name") == "scan"
     assert (await told("start_time")) <= (await told("log.main:1.end_time"))
+
+
+async def test_a_run_and_a_task_tell_the_queue_they_waited_in(told):
+    assert await told("queue") == "urgent"
+    assert await told("log.main:1.tasks.a.queue") == "gpu"
 
 
 async def test_what_is_not_known_is_none(told):
