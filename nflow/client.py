@@ -49,9 +49,9 @@ class Client:
             WorkflowDefinitionError: the workflow cannot run.
             NotShippable: a task or a parameter cannot be sent to another process.
         """
-        return await self.send(pack(workflow, arguments or {}), queue=queue)
+        return await self.send(pack(workflow, arguments or {}), queue=queue, keep_data=keep_data)
 
-    async def send(self, shipment: Shipment, *, queue: str = "workflow") -> RunId:
+    async def send(self, shipment: Shipment, *, queue: str = "workflow", keep_data: bool = False) -> RunId:
         """Start a run of a workflow that was packed before. See `submit`."""
         run = new_run_id(time.time())
         await asyncio.gather(*map(self.engine.blobs.put_code, shipment.code.values()))
@@ -64,6 +64,7 @@ class Client:
             queue=queue,
             submitted=time.time(),
             parameters={name: await self._parameter(run, value) for name, value in shipment.parameters.items()},
+            keep_data=keep_data,
         )
         # The acknowledgement of this job is what makes the run exist; before it, nothing is owed to anybody.
         await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))

@@ -9,8 +9,9 @@ from typing import Annotated, TextIO
 import typer
 
 from nflow import __version__, loop
-from nflow.cli import examples, run, server, start, status, stop, worker
+from nflow.cli import check, doctor, examples, listing, run, server, start, status, stop, worker
 from nflow.cli.edge import DEBUG, guarded
+from nflow.cli.reading import leave
 
 app = typer.Typer(
     name="nflow",
@@ -46,6 +47,9 @@ app.command("run")(run.run)
 app.command("start")(start.start)
 app.command("stop")(stop.stop)
 app.command("status")(status.status)
+app.command("list")(listing.list_)
+app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("worker")(worker.worker)
 app.command("workers")(worker.workers)
 app.command("server")(server.server)
@@ -56,7 +60,7 @@ def main() -> None:
     """The program `nflow`."""
     sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
     loop.calm_garbage_collection()
-    sys.exit(guarded(lambda: app(_debug_first(sys.argv[1:]), standalone_mode=False)))
+    leave(guarded(lambda: app(_debug_first(sys.argv[1:]), standalone_mode=False)))
 
 
 def _debug_first(arguments: list[str]) -> list[str]:

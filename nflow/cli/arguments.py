@@ -8,6 +8,8 @@ import typer
 from nflow.errors import UsageError, WorkflowNotFound
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nflow.config import Settings
     from nflow.models.workflow import Workflow
 
@@ -29,16 +31,25 @@ def load_settings(server: str | None = None, **overrides: object) -> "Settings":
 
 def load_workflow(name: str, settings: "Settings") -> "Workflow":
     """The workflow of that name or path."""
+    from nflow.cli.reading import reading  # noqa: PLC0415 - see above
+    from nflow.models.workflow import load  # noqa: PLC0415
+
+    path = find_workflow(name, settings)
+    with reading(path):
+        return load(path)
+
+
+def find_workflow(name: str, settings: "Settings") -> "Path":
+    """The file of the workflow of that name or path."""
     from nflow.cli.examples import files  # noqa: PLC0415 - see above
-    from nflow.models.workflow import find, load  # noqa: PLC0415
+    from nflow.models.workflow import find  # noqa: PLC0415
 
     try:
-        path = find(name, settings.workflows.folders)
+        return find(name, settings.workflows.folders)
     except WorkflowNotFound as error:
         if name not in [file.stem for file in files()]:
             raise
         raise WorkflowNotFound(f"{error}\n'{name}' is an example; to have it here: nflow examples copy .") from None
-    return load(path)
 
 
 def parse_arguments(given: Sequence[str] | None) -> dict[str, str]:

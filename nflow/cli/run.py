@@ -44,13 +44,20 @@ def run(
     settings = load_settings(server, worker__slots=slots)
     values = parse_arguments(arguments)
     loaded = load_workflow(workflow, settings)
-    loaded.parameters.resolve(values)  # bad input is told before anything is started
     works = settings.server.url is None if work is None else work
     from nflow.cli.headstart import HeadStart  # noqa: PLC0415 - what imports little starts first
 
     with HeadStart(settings, works=works) as head_start:
+        from nflow.cli.needs import require_names  # noqa: PLC0415
+        from nflow.cli.reading import writing_to_stderr  # noqa: PLC0415
+        from nflow.shipment import pack  # noqa: PLC0415
+
+        require_names(loaded, queue)
+        with writing_to_stderr():
+            shipment = pack(loaded, values)  # bad input is told before a server is started
+        head_start.attach()
         from nflow import loop  # noqa: PLC0415 - the bus and all that is needed only from here on
         from nflow.cli.running import Running  # noqa: PLC0415
 
-        running = Running(settings, loaded, values, queue=queue, works=works, as_json=as_json)
+        running = Running(settings, loaded, shipment, queue=queue, works=works, as_json=as_json)
         return loop.run(running.run(head_start))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from nflow.cli.edge import FAILED, INTERRUPTED
@@ -23,6 +23,7 @@ from nflow.engine.engine import Engine
 from nflow.errors import NflowError
 from nflow.models.workflow import Workflow
 from nflow.session import open_engine
+from nflow.shipment import Shipment
 from nflow.worker.duties import Duties
 from nflow.worker.worker import Worker
 
@@ -37,7 +38,7 @@ class Running:
         self,
         settings: Settings,
         workflow: Workflow,
-        arguments: Mapping[str, object],
+        shipment: Shipment,
         *,
         queue: str,
         works: bool,
@@ -45,7 +46,7 @@ class Running:
     ) -> None:
         self._settings = settings
         self._workflow = workflow
-        self._arguments = arguments
+        self._shipment = shipment
         self._queue = queue
         self._works = works
         self._as_json = as_json
@@ -73,7 +74,7 @@ class Running:
         if before:
             self._stage.note(going_on(before))
         async with self._working(engine, head_start):
-            run = await client.submit(self._workflow, self._arguments, queue=self._queue)
+            run = await client.send(self._shipment, queue=self._queue)
             if not self._works and (missing := await advice(engine, self._workflow, self._queue)):
                 self._stage.note(missing)
             view = view_of(self._workflow)

@@ -1,7 +1,6 @@
 """`nflow start`: submit a run and print its id, nothing else."""
 
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from nflow.config import Settings
     from nflow.core.ids import RunId
     from nflow.models.workflow import Workflow
+    from nflow.shipment import Shipment
 
 
 def start(
@@ -36,25 +36,29 @@ def start(
 
     [dim]Example:[/dim]  RUN=$(nflow start sequence)
     """
+    from nflow.cli.needs import require_names  # noqa: PLC0415 - as the next, nothing that --help needs
+    from nflow.cli.reading import writing_to_stderr  # noqa: PLC0415
+    from nflow.shipment import pack  # noqa: PLC0415
+
     settings = load_settings(server)
     values = parse_arguments(arguments)
     loaded = load_workflow(workflow, settings)
-    loaded.parameters.resolve(values)  # bad input is told before anything is started
+    require_names(loaded, queue)
+    with writing_to_stderr():
+        shipment = pack(loaded, values)  # bad input is told before anything is started
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
-    return loop.run(_start(settings, loaded, values, queue=queue, wait=wait))
+    return loop.run(_start(settings, loaded, shipment, queue=queue, wait=wait))
 
 
-async def _start(
-    settings: "Settings", workflow: "Workflow", values: Mapping[str, str], *, queue: str, wait: bool
-) -> int:
+async def _start(settings: "Settings", workflow: "Workflow", shipment: "Shipment", *, queue: str, wait: bool) -> int:
     from nflow.cli.needs import advice  # noqa: PLC0415
     from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
-        run = await client.submit(workflow, values, queue=queue)
+        run = await client.send(shipment, queue=queue)
         sys.stdout.write(f"{run}\n")
         sys.stdout.flush()
         if text := await advice(engine, workflow, queue):

@@ -4,6 +4,7 @@ import inspect
 from types import FunctionType
 
 from nflow.errors import WorkflowDefinitionError
+from nflow.models.place import told
 
 _NEVER_RUNS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
@@ -21,7 +22,8 @@ def check_callback(callback: object, arguments: tuple[str, ...], *, of: str) -> 
     if _is_lazy(callback):
         raise WorkflowDefinitionError(f"{of} is async or yields: calling it would run nothing. Use a plain function.")
     if not _takes(callback, len(arguments)):
-        raise WorkflowDefinitionError(f"{of} must take {len(arguments)} arguments: ({', '.join(arguments)}).")
+        wanted = f"{of} must take {len(arguments)} arguments: ({', '.join(arguments)})"
+        raise WorkflowDefinitionError(f"{wanted}{_taken(callback)}.")
 
 
 def _is_plain(callback: object, count: int) -> bool:
@@ -50,3 +52,13 @@ def _takes(callback: object, count: int) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _taken(callback: object) -> str:
+    """What the callback takes instead, and where it is written, as far as that is known."""
+    code = getattr(getattr(callback, "__func__", callback), "__code__", None)
+    if code is None:
+        return ""
+    assert callable(callback)
+    taken = str(inspect.signature(callback, follow_wrapped=False))
+    return f"; {getattr(callback, '__qualname__', 'it')}{taken} is in {told(code.co_filename, code.co_firstlineno)}"

@@ -7,6 +7,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias, TypeVar
 
 from nflow.errors import DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError
+from nflow.models.mistakes import advice, shown
+from nflow.models.place import Place, Placed, here, place_of
 from nflow.models.task import BaseTask
 
 Children: TypeAlias = BaseTask | Sequence[BaseTask | None] | Mapping[Any, str | None] | None
@@ -23,7 +25,7 @@ class Graph:
     links: Mapping[tuple[int, int], str | None]  #: (parent, child), as positions in `tasks` -> slot
 
 
-class Dag:
+class Dag(Placed):
     """Tasks and the order they run in.
 
     Args:
@@ -48,6 +50,12 @@ class Dag:
         self.queue = queue
         self._schema: Mapping[Any, Any] | None = schema
         self._graph: Graph | None = None
+        self._defined: Place | None = None
+
+    @property
+    def defined(self) -> Place:
+        """Where its schema was given, or else where it was made."""
+        return self._defined or place_of(self)
 
     def define(self, schema: Mapping[TaskT, Children], *, validate: bool = True) -> None:
         """Say which task hands its data to which.
@@ -65,6 +73,7 @@ class Dag:
         """
         self._schema = schema
         self._graph = None
+        self._defined = here()
         if validate:
             self.graph()
 
@@ -92,7 +101,7 @@ class Dag:
 def _read(dag: str, schema: object) -> Graph:
     if not isinstance(schema, Mapping):
         raise WorkflowDefinitionError(
-            f"The schema of dag {dag!r} is {schema!r}. It must be a dict of task -> children, e.g. {{task: None}}."
+            f"The schema of dag {dag!r} is {shown(schema)}. It must be a dict of task -> children, e.g. {{task: None}}."
         )
     positions: dict[BaseTask, int] = {}
     links: dict[tuple[int, int], str | None] = {}
@@ -102,7 +111,8 @@ def _read(dag: str, schema: object) -> Graph:
 
     for parent, children in schema.items():
         if not isinstance(parent, BaseTask):
-            raise WorkflowDefinitionError(f"Dag {dag!r}: the schema has {parent!r} as a parent, which is not a task.")
+            what = f"the schema has {shown(parent)} as a parent, which is not a task."
+            raise WorkflowDefinitionError(f"Dag {dag!r}: {what} {advice(parent)}".rstrip())
         start = position(parent)
         for child, slot in _children(dag, parent, children):
             links.setdefault((start, position(child)), slot)
@@ -121,16 +131,18 @@ def _children(dag: str, parent: BaseTask, children: object) -> Iterable[tuple[Ba
         case Mapping():
             pairs = children.items()
         case _:
+            forms = "Give a task, a list of tasks, or a dict of task -> slot."
             raise WorkflowDefinitionError(
-                f"Dag {dag!r}: the children of {parent.name!r} are {children!r}. "
-                "Give a task, a list of tasks, or a dict of task -> slot."
+                f"Dag {dag!r}: the children of {parent.name!r} are {shown(children)}. {advice(children) or forms}"
             )
     return [_checked(dag, parent, child, slot) for child, slot in pairs if child is not None]
 
 
 def _checked(dag: str, parent: BaseTask, child: object, slot: object) -> tuple[BaseTask, str | None]:
     if not isinstance(child, BaseTask):
-        raise WorkflowDefinitionError(f"Dag {dag!r}: {child!r}, a child of {parent.name!r}, is not a task.")
+        raise WorkflowDefinitionError(
+            f"Dag {dag!r}: {shown(child)}, a child of {parent.name!r}, is not a task. {advice(child)}".rstrip()
+        )
     if slot is not None and not isinstance(slot, str):
         raise WorkflowDefinitionError(
             f"Dag {dag!r}: the slot between {parent.name!r} and {child.name!r} is {slot!r}. It must be text or None."

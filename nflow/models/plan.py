@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from nflow.core.ids import DagName, TaskId
 from nflow.core.spec import DagSpec, Edge, TaskSpec, WorkflowSpec
+from nflow.errors import NotShippable, UsageError
 from nflow.models.dag import Dag
+from nflow.models.place import place_of
 from nflow.models.task import BaseTask
 from nflow.models.workflow import Workflow
 
@@ -17,6 +19,7 @@ def plan(dag: Dag, ship: Ship) -> DagSpec:
 
     Raises:
         DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError: as `Dag.define`.
+        NotShippable: a task cannot be sent to another process; the message says where it was made.
     """
     graph = dag.graph()
     code_of = _Shipped(ship)
@@ -58,10 +61,16 @@ class _Shipped:
         self._known: dict[tuple[object, ...], tuple[str, dict[str, object]]] = {}
 
     def __call__(self, task: BaseTask) -> str:
-        kind, state = task.shipped()
-        key = (kind, *state, *map(id, state.values()))
-        if key not in self._known:
-            self._known[key] = (self._ship(task), state)
+        try:
+            kind, state = task.shipped()
+            key = (kind, *state, *map(id, state.values()))
+            if key not in self._known:
+                self._known[key] = (self._ship(task), state)
+        except UsageError as error:
+            raise type(error)(place_of(task).before(str(error))) from error
+        except Exception as error:  # what a class of the user's does when it is asked for its state
+            refusal = f"Task {task.name!r} cannot be sent to another process: {type(error).__name__}: {error}."
+            raise NotShippable(place_of(task).before(refusal)) from error
         return self._known[key][0]
 
 

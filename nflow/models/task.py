@@ -1,11 +1,12 @@
 """The root of all tasks: a name, a queue, how skipping treats it, and the callbacks around its code."""
 
 from collections.abc import Callable, Mapping
-from enum import Enum
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from nflow.errors import WorkflowDefinitionError
+from nflow.errors import NotShippable, WorkflowDefinitionError
 from nflow.models.callbacks import check_callback
+from nflow.models.place import Placed
 from nflow.models.task_data import MultiTaskData
 
 if TYPE_CHECKING:  # these know tasks themselves
@@ -23,9 +24,10 @@ FinallyCallback: TypeAlias = (
 CALLBACK_ARGUMENTS = ("data", "store", "signal", "context")
 
 _IDENTITY = frozenset(("name", "queue", "has_to_run", "propagate_skip"))
+_STAYS = _IDENTITY | {"_nflow_place"}
 
 
-class TaskStatus(Enum):
+class TaskStatus(IntEnum):
     """How a task ended; the greater value is the worse ending."""
 
     Success = 1
@@ -34,7 +36,7 @@ class TaskStatus(Enum):
     Error = 4
 
 
-class BaseTask:
+class BaseTask(Placed):
     """A piece of work in a dag. Subclass it and override `run`, or use a ready-made one such as `PythonTask`.
 
     Args:
@@ -86,12 +88,19 @@ class BaseTask:
 
         The name, the queue and the flags are not part of it. They travel in the plan, so that the thousands of tasks
         that share a callback share one piece of code too.
+
+        Raises:
+            NotShippable: `__getstate__` of its class returns no dict.
         """
         state = self.__getstate__()
         if isinstance(state, tuple):  # of a class with __slots__: what is in its __dict__, and what is in the slots
             state = (state[0] or {}) | state[1]
-        assert isinstance(state, dict)
-        return type(self), {key: value for key, value in state.items() if key not in _IDENTITY}
+        if not isinstance(state, dict):
+            raise NotShippable(
+                f"Task {self.name!r} cannot be sent to another process: "
+                f"{type(self).__name__}.__getstate__() returns {state!r}. Let it return a dict."
+            )
+        return type(self), {key: value for key, value in state.items() if key not in _STAYS}
 
     @classmethod
     def restored(

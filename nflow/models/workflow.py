@@ -15,6 +15,10 @@ from types import ModuleType
 from nflow.errors import UsageError, WorkflowDefinitionError, WorkflowImportError, WorkflowNotFound
 from nflow.models.dag import Dag
 from nflow.models.parameters import Parameters
+from nflow.models.place import is_foreign, place_of, told
+
+#: So much of a line of the file, or of an error's words, is shown.
+LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,14 @@ class Workflow:
     doc: str
     dags: Mapping[str, Dag]
     parameters: Parameters
+
+    @property
+    def queues(self) -> list[str]:
+        """Every queue that a dag or a task of it waits in, in the order of the file."""
+        found: list[str] = []
+        for dag in self.dags.values():
+            found += [dag.queue, *(task.queue for task in dag.graph().tasks)]
+        return list(dict.fromkeys(found))
 
 
 def find(name: str | Path, folders: Iterable[Path] = ()) -> Path:
@@ -40,12 +52,17 @@ def find(name: str | Path, folders: Iterable[Path] = ()) -> Path:
     if path.suffix == ".py":
         places = [path.parent]
     else:
-        places = [Path(), Path("examples"), *folders]
+        places = look_up(folders)
         for place in places:
             candidate = place / f"{name}.py"
             if candidate.is_file():
                 return candidate
     raise WorkflowNotFound(_not_found(path, places))
+
+
+def look_up(folders: Iterable[Path] = ()) -> list[Path]:
+    """Where a workflow is looked for by its name; the first one found counts."""
+    return [Path(), Path("examples"), *folders]
 
 
 def load(path: Path) -> Workflow:
@@ -59,23 +76,54 @@ def load(path: Path) -> Workflow:
         WorkflowImportError: the file cannot be executed, or defines no dag.
         WorkflowDefinitionError: what it defines cannot run.
     """
+    workflow = read(path)
+    for dag in workflow.dags.values():
+        require_graph(dag)
+    return workflow
+
+
+def require_graph(dag: Dag) -> None:
+    """Make sure that a dag has a graph, which needs no looking at where `define` has made it.
+
+    Raises:
+        WorkflowDefinitionError: it has none; the message says where the dag was defined.
+    """
+    try:
+        dag.graph()
+    except WorkflowDefinitionError as error:
+        raise type(error)(dag.defined.before(str(error))) from error
+
+
+def read(path: Path) -> Workflow:
+    """As `load`, but without a look at the schemas that nobody has looked at yet."""
     path = path.absolute()
     if not path.is_file():
         raise WorkflowNotFound(_not_found(path, [path.parent]))
-    found = list(vars(_executed(path)).items())
-    dags: dict[str, Dag] = {}
-    for _, value in found:
-        if isinstance(value, Dag) and dags.setdefault(value.name, value) is not value:
-            raise WorkflowDefinitionError(f"{path.name} has two dags named {value.name!r}. Rename one of them.")
+    return assembled(vars(_executed(path)), path=path)
+
+
+def assembled(names: Mapping[str, object], *, path: Path) -> Workflow:
+    """The workflow that the names of a module make up, whichever way they came to be."""
+    dags = _dags(path, names.values())
     if not dags:
         raise WorkflowImportError(f"{path.name} defines no Dag. Put one at its top level: dag = Dag('main_dag').")
     return Workflow(
         name=path.stem,
         path=path,
-        doc=cleandoc(str(dict(found).get("__doc__") or "")),
+        doc=cleandoc(str(names.get("__doc__") or "")),
         dags=dags,
-        parameters=_parameters(value for _, value in found),
+        parameters=_parameters(names.values()),
     )
+
+
+def _dags(path: Path, values: Iterable[object]) -> dict[str, Dag]:
+    dags: dict[str, Dag] = {}
+    for value in values:
+        if not isinstance(value, Dag) or dags.setdefault(value.name, value) is value:
+            continue
+        places = f"{place_of(dags[value.name])} and {place_of(value)}"
+        raise WorkflowDefinitionError(f"{path.name} has two dags named {value.name!r}: {places}. Rename one of them.")
+    return dags
 
 
 def _parameters(values: Iterable[object]) -> Parameters:
@@ -98,8 +146,10 @@ def _executed(path: Path) -> ModuleType:
             code = loader.source_to_code(loader.get_data(str(path)), str(path))
             exec(code, vars(module))  # noqa: S102 - the user's own file
         except UsageError as error:
-            raise type(error)(f"{_place(path, error)}: {error}") from error
-        except (Exception, SystemExit) as error:
+            raise type(error)(f"{_place(path, error)}{_elsewhere(path, error)}: {error}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, and what libraries make of BaseException
             raise WorkflowImportError(f"Cannot load {_place(path, error)}: {_reason(path, error)}") from error
     return module
 
@@ -157,24 +207,47 @@ def _place(path: Path, error: BaseException) -> str:
     lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
     if isinstance(error, SyntaxError) and error.filename == str(path) and error.lineno is not None:
         lines.append(error.lineno)
-    return f"{path.name}, line {lines[-1]}" if lines else path.name
+    return told(str(path), lines[-1] if lines else 0)
+
+
+def _elsewhere(path: Path, error: BaseException) -> str:
+    """The line of another file of the user's that raised a complaint of nflow's."""
+    lines = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    foreign = [(file, line) for file, line in lines if is_foreign(file) and not file.startswith("<frozen ")]
+    file, line = foreign[-1] if foreign else (str(path), 0)
+    return f" ({told(file, line)})" if file != str(path) else ""
 
 
 def _reason(path: Path, error: BaseException) -> str:
     match error:
         case ModuleNotFoundError(name=str(name)):
             return f"it needs the module {name!r}, which {sys.executable} does not have. Install it there."
+        case SyntaxError(msg=str(text)) if "codec can't decode" in text:
+            return "it is not UTF-8. Save it so, or name its encoding in its first line: # -*- coding: latin-1 -*-"
+        case SyntaxError(lineno=None):
+            return f"{error.msg}. Is it a Python file?"
         case SyntaxError():
             elsewhere = f" ({error.filename}, line {error.lineno})" if error.filename != str(path) else ""
-            return f"{error.msg}: {(error.text or '').strip()!r}{elsewhere}. Correct that line."
+            return f"{error.msg}: {(error.text or '').strip()[:LONGEST]!r}{elsewhere}. Correct that line."
         case SystemExit():
             return "it ends Python while it is read. Call exit() only under `if __name__ == '__main__':`."
-    return f"{type(error).__name__}: {error}. `python {path}` shows the whole traceback."
+    return f"{_words(error)}. `python {path}` shows the whole traceback."
+
+
+def _words(error: BaseException) -> str:
+    """The first line of an error, whatever its class does when it is asked for its words."""
+    try:
+        words = str(error).partition("\n")[0]
+    except Exception:  # noqa: BLE001 - it is the user's class
+        words = ""
+    return f"{type(error).__name__}: {words[:LONGEST]}" if words else type(error).__name__
 
 
 def _not_found(path: Path, places: Iterable[Path]) -> str:
+    if path.is_dir():
+        return f"'{path}' is a folder. Name a workflow file in it: {path / 'NAME.py'}"
     folders = [place.absolute() for place in places]
-    there = sorted({file.stem for folder in folders for file in folder.glob("*.py")})
+    there = sorted({file.stem for folder in folders for file in folder.glob("*.py") if file.is_file()})
     close = get_close_matches(path.stem if path.suffix == ".py" else path.name, there)
     advice = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Give its path, or its name without `.py`."
     return f"No workflow {str(path)!r} in {', '.join(map(str, folders))}. {advice}"

@@ -77,7 +77,8 @@ class Embedded:
                 return port
             if "address already in use" not in self.folder.last_words():
                 break  # else somebody was faster; another port will do
-        raise ServerError(f"The server ended while starting: {self.folder.last_words()} (log: {self.folder.log})")
+        words = self.folder.last_words() or "it left no word, as on a full disk"
+        raise ServerError(f"The server ended while starting: {words} (log: {self.folder.log})")
 
     def _is_ready(self, pid: int) -> bool:
         try:

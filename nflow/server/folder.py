@@ -31,14 +31,19 @@ class Folder:
             UsageError: It cannot be made or written, or belongs to somebody else.
             ServerError: The disk is full.
         """
-        host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname()).strip(".") or "localhost"
-        folder = cls(home / host)
+        folder = cls.expected(home)
         with folder.writing():
             folder.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.path.stat().st_uid != os.geteuid():
                 raise UsageError(f"{folder.path} belongs to another user. Set NFLOW_HOME to a folder of your own.")
             folder.path.chmod(0o700)
         return folder
+
+    @classmethod
+    def expected(cls, home: Path) -> "Folder":
+        """Where the folder of this host is below `home`, or would be: nothing is made."""
+        host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname()).strip(".") or "localhost"
+        return cls(home / host)
 
     @property
     def data(self) -> Path:

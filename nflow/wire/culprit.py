@@ -25,7 +25,7 @@ def explain(value: object, what: str, error: Exception, attempt: Try) -> str:
         attempt: Tries to send one part; returns what that raised, or None.
     """
     way, culprit, error = _follow(value, error, attempt)
-    where = f"{_told(way)} is " if way else ""
+    where = f"{way_told(way)} is " if way else ""
     return f"{what} cannot be sent to another process: {where}{_described(culprit)} ({error}). {_advice(culprit)}"
 
 
@@ -33,7 +33,7 @@ def _follow(value: object, error: Exception, attempt: Try) -> tuple[list[str], o
     way: list[str] = []
     seen = {id(value)}
     while len(way) < DEEPEST:
-        for step, part in _parts(value):
+        for step, part in parts(value):
             if id(part) in seen:
                 continue
             seen.add(id(part))
@@ -47,16 +47,19 @@ def _follow(value: object, error: Exception, attempt: Try) -> tuple[list[str], o
     return way, value, error
 
 
-def _told(way: list[str]) -> str:
+def way_told(way: list[str]) -> str:
     """The steps of `way` in words; a variable says by itself in which function it is, whatever led there."""
-    named = [at for at, step in enumerate(way) if step[0] not in ".["]
+    named = [at for at, step in enumerate(way) if step[0] not in ".[" and not step.startswith("attribute")]
     rest = way[named[0] :] if named else way
     return "".join(step if step[0] in ".[" or not at else f" → {step}" for at, step in enumerate(rest))
 
 
-def _parts(value: object) -> Iterator[Step]:
+def parts(value: object) -> Iterator[Step]:
     """What pickling `value` would reach next, and what people call the way there."""
     match value:
+        case (type() as kind, Mapping() as state):  # as a task travels
+            yield from ((f"attribute '{name}'", part) for name, part in state.items())
+            yield f"class {kind.__qualname__}", kind
         case Mapping():
             yield from ((f"[{key!r}]", part) for key, part in value.items())
             yield from ((f"key {key!r}", key) for key in value)

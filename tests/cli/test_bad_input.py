@@ -1,5 +1,6 @@
 """Bad input: exit code 2, a line or two that say what to do, and nothing is started."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,54 @@ OPEN = "from nflow.models import Dag\ndag = Dag('main'\n"
 NO_DAG = "x = 1\n"
 RAISES = "from nflow.models import Dag\n\nopen('/no/such/file')\n"
 NEEDS = "import no_such_module_anywhere\n"
+NO_SCHEMA = "from nflow.models import Dag\ndag = Dag('main')\n"
+HOLDS = """
+import threading
+from nflow.models import Dag
+from nflow.tasks import PythonTask
+class Camera:
+    lock = threading.Lock()
+    def __init__(self):
+        self.handle = self.lock
+camera = Camera()
+dag = Dag("main")
+dag.define({PythonTask(name="shoot", callback=lambda data, store, signal, context: print(camera.handle)): None})
+"""
+HOLDS_DEFAULT = """
+from nflow.models import Dag, Option, Parameters
+from nflow.tasks import PythonTask
+parameters = Parameters([Option("names", default="ab", type=lambda text: (name for name in text))])
+dag = Dag("main")
+dag.define({PythonTask(name="a"): None})
+"""
+EXITS = "import sys\nsys.exit(0)\n"
+ODD = "class Skipped(BaseException): pass\nraise Skipped('not today')\n"
+BAD_FILES = {
+    "cycle": CYCLE,
+    "open": OPEN,
+    "no_dag": NO_DAG,
+    "raises": RAISES,
+    "needs": NEEDS,
+    "no_schema": NO_SCHEMA,
+    "holds": HOLDS,
+    "holds_default": HOLDS_DEFAULT,
+    "exits": EXITS,
+    "speechless": "class Sad(Exception):\n    def __str__(self): raise ValueError\nraise Sad\n",
+    "long": "raise ValueError('first\\nsecond\\nthird\\nfourth')\n",
+    "odd": ODD,
+    "empty": "",
+    "null": "x = 1\0\n",
+}
 
 
 @pytest.fixture
 def here(nflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with workflows, good ones and bad ones."""
-    for name, text in {"cycle": CYCLE, "open": OPEN, "no_dag": NO_DAG, "raises": RAISES, "needs": NEEDS}.items():
+    for name, text in BAD_FILES.items():
         (nflow_folder / f"{name}.py").write_text(text)
+    (nflow_folder / "latin.py").write_bytes("grün = 'grün'\n".encode("latin-1"))
+    for name in ("folder", "folder.py"):
+        (nflow_folder / name).mkdir()
     monkeypatch.chdir(nflow_folder)
     monkeypatch.setenv("NFLOW_HOME", str(nflow_folder / "home"))
     return nflow_folder
@@ -43,6 +85,22 @@ def here(nflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run no_dag", "no_dag.py defines no Dag."),
         ("run raises", "raises.py, line 3: FileNotFoundError"),
         ("run needs", "it needs the module 'no_such_module_anywhere'"),
+        ("run no_schema", "Dag 'main' has no schema."),
+        ("start no_schema", "Dag 'main' has no schema."),
+        ("run holds", "Task 'shoot' cannot be sent to another process: global 'camera' in <lambda>().handle is a lock"),
+        ("start holds", "global 'camera' in <lambda>().handle is a lock"),
+        ("run holds_default", "Parameter 'names' cannot be sent to another process: a generator"),
+        ("run exits", "exits.py, line 2: it ends Python while it is read. Call exit() only under"),
+        ("run speechless", "speechless.py, line 3: Sad. `python "),
+        ("run long", "long.py, line 1: ValueError: first. `python "),
+        ("run odd", "odd.py, line 2: Skipped: not today"),
+        ("run empty", "empty.py defines no Dag."),
+        ("run null", "Cannot load null.py: source code string cannot contain null bytes. Is it a Python file?"),
+        ("run latin", "it is not UTF-8. Save it so, or name its encoding in its first line"),
+        ("run folder", "'folder' is a folder. Name a workflow file in it: folder/NAME.py"),
+        ("run folder.py", "'folder.py' is a folder."),
+        ("run two -q ''", "A queue of two has no name."),
+        ("start two -q ' '", "A queue of two has no name."),
         ("run told", "Add iterations=VALUE, of type int."),
         ("run told iterations=many", "'iterations': Cannot convert 'many' to int."),
         ("run told iteration=5", "Did you mean 'iterations'?"),
@@ -65,7 +123,7 @@ def here(nflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_bad_input_is_told_with_advice(here: Path, capsys, command: str, advice: str):
-    code = guarded(lambda: app(command.split(), prog_name="nflow", standalone_mode=False))
+    code = guarded(lambda: app(shlex.split(command), prog_name="nflow", standalone_mode=False))
 
     told = capsys.readouterr()
     assert code == 2

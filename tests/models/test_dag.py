@@ -134,6 +134,32 @@ def test_what_is_not_a_task_is_refused_by_name(schema, complaint):
         Dag("main").define(schema)
 
 
+@pytest.mark.parametrize(
+    ("schema", "advice"),
+    [
+        pytest.param({None: A}, "Is a variable empty that should hold a task?", id="None as a parent"),
+        pytest.param({"A": B}, "Write the task itself, not its name", id="a name as a parent"),
+        pytest.param({A: "B"}, "Write the task itself, not its name", id="a name as the child"),
+        pytest.param({PythonTask: A}, r"the class PythonTask .*PythonTask\('name'\)", id="a class as a parent"),
+        pytest.param({A: PythonTask}, r"the class PythonTask.*PythonTask\('name'\)", id="a class as the child"),
+        pytest.param({A: [len]}, r"the function len\(\), .*PythonTask\('len', len\)", id="a function"),
+        pytest.param({A: [[B, C]]}, "Write one flat list of tasks", id="a list in a list"),
+        pytest.param({A: {B, C}}, "a set has no order", id="a set"),
+        pytest.param({A: (task for task in (B, C))}, "Make it a list first", id="a generator"),
+    ],
+)
+def test_it_is_said_what_to_write_instead(schema, advice):
+    with pytest.raises(WorkflowDefinitionError, match=advice):
+        Dag("main").define(schema)
+
+
+def test_what_is_not_a_task_is_shown_in_short():
+    with pytest.raises(WorkflowDefinitionError) as refusal:
+        Dag("main").define({A: [b"x" * 10_000]})
+
+    assert len(str(refusal.value)) < 200
+
+
 @pytest.mark.parametrize("name", ["", None, 5])
 def test_a_dag_needs_a_name(name):
     with pytest.raises(WorkflowDefinitionError, match="needs a name"):

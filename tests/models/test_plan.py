@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 
 from nflow.core.spec import DagSpec, Edge, TaskSpec
-from nflow.errors import DirectedAcyclicGraphUndefined
+from nflow.errors import DirectedAcyclicGraphUndefined, NotShippable
 from nflow.models import BaseTask, Dag, Parameters
+from nflow.models.place import place_of
 from nflow.models.plan import plan, plan_workflow
 from nflow.models.workflow import Workflow
 from nflow.tasks import PythonTask
@@ -135,6 +136,28 @@ def test_a_large_dag_is_planned_with_one_piece_of_code():
 def test_a_dag_without_a_schema_cannot_be_planned():
     with pytest.raises(DirectedAcyclicGraphUndefined, match="'main'"):
         plan(Dag("main"), Shipper())
+
+
+def test_a_task_that_cannot_be_shipped_is_told_with_the_line_that_made_it():
+    class Shy(BaseTask):
+        def __getstate__(self):
+            raise OSError("no such device")
+
+    class Listed(BaseTask):
+        def __getstate__(self):
+            return [self.name]
+
+    def refuse(task):
+        raise NotShippable(f"Task {task.name!r} cannot be sent.")
+
+    for task, ship, complaint in (
+        (PythonTask("a", work), refuse, "Task 'a' cannot be sent."),
+        (Shy("b"), Shipper(), "Task 'b' cannot be sent to another process: OSError: no such device."),
+        (Listed("c"), Shipper(), "Task 'c' cannot be sent to another process: Listed.__getstate__() returns ['c']."),
+    ):
+        with pytest.raises(NotShippable) as refusal:
+            plan(Dag("main", schema={task: None}), ship)
+        assert str(refusal.value).startswith(f"test_plan.py, line {place_of(task).line}: {complaint}")
 
 
 def test_dags_of_one_workflow_share_their_code(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_a_file_without_a_docstring_has_an_empty_one(write):
 
 
 def test_all_dags_and_all_parameters_are_found(write):
-    dags = "sub = Dag('sub', autostart=False)\n"
+    dags = "sub = Dag('sub', autostart=False, schema={task: None})\n"
     parameters = "one = Parameters([Option('a')])\ntwo = Parameters([Option('b', 5)])\nagain = one\n"
 
     workflow = load(write(DAG + dags + parameters))
@@ -78,7 +79,9 @@ def test_one_dag_under_two_names_is_one_dag(write):
 
 
 def test_two_dags_with_one_name_are_refused(write):
-    with pytest.raises(WorkflowDefinitionError, match=r"flow.py has two dags named 'main_dag'"):
+    expected = "flow.py has two dags named 'main_dag': flow.py, line 12 and flow.py, line 13. Rename one of them."
+
+    with pytest.raises(WorkflowDefinitionError, match=re.escape(expected)):
         load(write(DAG + "also = Dag('main_dag')\n"))
 
 
@@ -235,6 +238,48 @@ def test_a_cycle_is_told_with_the_line_that_defines_it(write):
         DirectedAcyclicGraphInvalid, match=r"flow.py, line 13: Dag 'main_dag' has a cycle: task -> task"
     ):
         load(write(DAG + "dag.define({task: task})\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        pytest.param("late = Dag('late', schema={task: task})\n", "Dag 'late' has a cycle: task -> task", id="cycle"),
+        pytest.param("late = Dag('late')\n", "Dag 'late' has no schema", id="no schema"),
+        pytest.param("late = Dag('late', schema={'task': None})\n", "Dag 'late': the schema has 'task'", id="name"),
+    ],
+)
+def test_a_dag_that_is_no_graph_is_told_with_its_line(write, text, complaint):
+    with pytest.raises(WorkflowDefinitionError) as refusal:
+        load(write(DAG + text))
+
+    assert str(refusal.value).startswith(f"flow.py, line 13: {complaint}")
+
+
+def test_a_dag_whose_schema_is_looked_at_later_is_told_with_the_line_of_its_schema(write):
+    text = "late = Dag('late')\nlate.define({task: task}, validate=False)\n"
+
+    with pytest.raises(DirectedAcyclicGraphInvalid, match=r"^flow.py, line 14: Dag 'late'"):
+        load(write(DAG + text))
+
+
+def test_a_mistake_in_a_neighbour_is_told_with_both_lines_once(write):
+    write("from nflow.tasks import PythonTask\nPythonTask('')\n", "parts/neighbour_task.py")
+
+    with pytest.raises(WorkflowDefinitionError) as refusal:
+        load(write("import neighbour_task\n", "parts/flow.py"))
+
+    assert str(refusal.value).startswith("flow.py, line 1 (neighbour_task.py, line 2): A task needs a name")
+    assert str(refusal.value).count("line") == 2
+
+
+def test_a_callback_with_other_arguments_is_told_with_its_own_line_too(write):
+    with pytest.raises(WorkflowDefinitionError) as refusal:
+        load(write(DAG + "\n\ndef wrong(data):\n    pass\n\nPythonTask('bad', wrong)\n"))
+
+    assert str(refusal.value) == (
+        "flow.py, line 18: The callback of task 'bad' must take 4 arguments: (data, store, signal, context); "
+        "wrong(data) is in flow.py, line 15."
+    )
 
 
 def test_a_file_without_a_dag_is_no_workflow(write):
