@@ -33,7 +33,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Store only while `seq` is the last sequence on `subject`: how an owner's writes are fenced."""
+    """Store only while `seq` is the last sequence on `subject` (wildcards allowed): how writes are fenced."""
 
     subject: str
     seq: int
@@ -131,8 +131,8 @@ class Bus(Protocol):
     async def last_of_each(self, subjects: list[str]) -> list[Record]:
         """The newest record of every subject that matches one of these (wildcards allowed), in stream order."""
 
-    async def purge(self, subject: str) -> None:
-        """Remove every record that matches `subject`."""
+    async def purge(self, subject: str, *, through: int | None = None) -> None:
+        """Remove every record that matches `subject`, up to this sequence if one is given."""
 
     def watch(self, subject: str, on_record: Callable[[Record], None]) -> Subscription:
         """Call back for records as they are stored. A push may be lost; whoever must not miss one reads as well."""

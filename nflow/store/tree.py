@@ -1,9 +1,18 @@
-"""Dotted keys in a tree: reaching, putting and appending. Pure; every change returns a new tree."""
+"""Dotted keys in a tree: reaching, putting, appending, adding, removing. Pure; every change is made in place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from nflow.core.dataset import Tree
+from nflow.core.dataset import INLINE, Ref, Tree
 from nflow.errors import StoreTypeError
+from nflow.wire.entries import canonical
+from nflow.wire.values import decode, inline
+
+#: Each part of a key is one of an address, which must not be too long.
+MOST_PARTS = 20
+LONGEST_KEY = 4096
+
+#: The types whose values can be added up.
+_NUMBERS = ("int", "float")
 
 
 def parts_of(key: str) -> list[str]:
@@ -13,11 +22,21 @@ def parts_of(key: str) -> list[str]:
         StoreTypeError: the key is no string, or a part of it is empty.
     """
     if not isinstance(key, str):
-        raise StoreTypeError(f"A key of the store is a string such as 'sample.name', not {type(key).__name__}.")
+        raise StoreTypeError(f"A key of the store is text such as 'sample.name', not {type(key).__name__}.")
     parts = key.split(".")
     if not all(parts):
-        raise StoreTypeError(f"The key {key!r} of the store has an empty part. Write it like 'sample.name'.")
+        raise StoreTypeError(f"The key {shown(key)} of the store has an empty part. Write it like 'sample.name'.")
+    if len(parts) > MOST_PARTS or len(key) > LONGEST_KEY:
+        raise StoreTypeError(
+            f"The key {shown(key)} of the store is too long: it has {len(parts)} parts and {len(key)} characters, of "
+            f"which it may have {MOST_PARTS} and {LONGEST_KEY}. Store a dict under a shorter key."
+        )
     return parts
+
+
+def shown(key: str) -> str:
+    """A key in a message: cut, where it is very long."""
+    return repr(key) if len(key) <= 100 else f"{key[:100]!r}… ({len(key)} characters)"
 
 
 def reach(tree: Tree | None, parts: Sequence[str]) -> Tree | None:
@@ -29,21 +48,79 @@ def reach(tree: Tree | None, parts: Sequence[str]) -> Tree | None:
     return tree
 
 
-def put(tree: Tree | None, parts: Sequence[str], value: Tree) -> Tree:
-    """`tree` with `value` at `parts`; missing parents are made."""
-    if not parts:
-        return value
-    first, rest = parts[0], parts[1:]
+def copied(tree: Tree) -> Tree:
+    """A tree that can be changed without changing the one it was made of."""
+    match tree:
+        case dict():
+            return {key: copied(below) for key, below in tree.items()}
+        case list():
+            return [copied(below) for below in tree]
+    return tree
+
+
+def put(root: dict[str, Tree], parts: Sequence[str], value: Tree) -> None:
+    """Put `value` at `parts`; parents are made, also in place of a value that has no parts."""
+    *path, last = parts
+    for part in path:
+        below = root.get(part)
+        if not isinstance(below, dict):
+            below = root[part] = {}
+        root = below
+    root[last] = value
+
+
+def remove(root: dict[str, Tree], parts: Sequence[str]) -> None:
+    """Remove what is at `parts`, if anything is, and the parents that are empty then."""
+    for end in range(len(parts) - 1, -1, -1):
+        parent = reach(root, parts[:end])
+        if isinstance(parent, dict):
+            parent.pop(parts[end], None)
+        if parent:
+            return
+
+
+def leaves(tree: Tree, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """The dotted keys of all values; a list is one value, and so is an empty dict."""
+    if not isinstance(tree, dict) or (not tree and path):
+        yield ".".join(path)
+        return
+    for part, below in tree.items():
+        yield from leaves(below, (*path, part))
+
+
+def refs_in(tree: Tree | None) -> Iterator[Ref]:
+    """All references of a tree."""
+    match tree:
+        case Ref():
+            yield tree
+        case dict():
+            for below in tree.values():
+                yield from refs_in(below)
+        case list():
+            for below in tree:
+                yield from refs_in(below)
+
+
+def is_same(mine: Tree | None, theirs: Tree | None) -> bool:
+    """Whether both hold the same. A stored None counts as nothing."""
+    return canonical(_nothing(mine)) == canonical(_nothing(theirs))
+
+
+def is_number(tree: Tree | None) -> bool:
+    """Whether it can be added to."""
+    return isinstance(tree, Ref) and tree.scheme == INLINE and tree.type in _NUMBERS
+
+
+def added(tree: Tree | None, by: float) -> Ref:
+    """A number with something added to it; nothing counts as 0."""
     if tree is None:
-        tree = {}
-    if not isinstance(tree, dict):
-        raise StoreTypeError(f"'{first}' cannot be set below a value that is no dict. Choose another key.")
-    return {**tree, first: put(tree.get(first), rest, value)}
+        return inline(by)
+    assert isinstance(tree, Ref)
+    assert isinstance(tree.where, bytes)
+    number = decode(tree.where)
+    assert isinstance(number, int | float)
+    return inline(number + by)
 
 
-def extend(tree: Tree | None, parts: Sequence[str], values: Sequence[Tree]) -> Tree:
-    """`tree` with `values` appended to the list at `parts`, which is made if there is none."""
-    there = reach(tree, parts)
-    if there is not None and not isinstance(there, list):
-        raise StoreTypeError(f"'{'.'.join(parts) or 'it'}' holds a value that is no list; nothing can be pushed to it.")
-    return put(tree, parts, [*(there or []), *values])
+def _nothing(tree: Tree | None) -> Tree | None:
+    return None if isinstance(tree, Ref) and tree.type == "none" else tree

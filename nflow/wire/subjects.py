@@ -5,6 +5,7 @@ Nothing else in nflow builds or takes apart a subject.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from nflow.errors import ConfigError
 from nflow.wire.digest import digest
 
 LONGEST_TOKEN_BYTES = 200
+LONGEST_PART_BYTES = 40
 PRIORITY = 5  #: the one priority class there is today; its place in the subject is kept for others
 ANY_PYTHON = "any"  #: drivers open no code, so any Python may take their jobs
 
@@ -40,6 +42,12 @@ def token(name: str) -> str:
     if len(escaped) > LONGEST_TOKEN_BYTES:
         return _DIGEST + digest(raw)
     return escaped
+
+
+def part_token(part: str) -> str:
+    """One part of a key of the store: as `token`, but a key has many of them, so long ones become digests earlier."""
+    plain = token(part)
+    return plain if len(plain) <= LONGEST_PART_BYTES else _DIGEST + digest(part.encode("utf-8", "surrogatepass"))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -194,6 +202,23 @@ class Subjects:
     def kv_under(self, bucket: str, *keys: str) -> str:
         """All keys of a bucket whose first parts are these."""
         return ".".join((f"{self._buckets}{bucket}", *map(token, keys), ">"))
+
+    def value(self, run: RunId, section: str, parts: Sequence[str]) -> str:
+        """Where the store keeps what a key was set to."""
+        return f"{self._stored(run, section, parts)}._v"
+
+    def elements(self, run: RunId, section: str, parts: Sequence[str], entry: str = "*") -> str:
+        """Where the store keeps one that was pushed or added to a key, or all of them."""
+        return f"{self._stored(run, section, parts)}._e.{entry}"
+
+    def stored(self, run: RunId, section: str | None = None, parts: Sequence[str] = ()) -> str:
+        """All that the store keeps of a key, a section or a run."""
+        if section is None:
+            return f"{self._buckets}store.{token(run)}.>"
+        return f"{self._stored(run, section, parts)}.>"
+
+    def _stored(self, run: RunId, section: str, parts: Sequence[str]) -> str:
+        return ".".join((f"{self._buckets}store.{token(run)}.{token(section)}", *map(part_token, parts)))
 
     # --- people and processes ---
 

@@ -17,10 +17,13 @@ from nflow.core.dataset import INLINE, Ref
 from nflow.errors import BrokenMessage, NotShippable, SchemaTooNew
 from nflow.wire import arrays
 from nflow.wire.digest import digest_of_parts
-from nflow.wire.extensions import ARRAY, BACK, BIG_INT, NAMES, OUT, PICKLE, SCALAR, Unsuited, big_int_out
+from nflow.wire.extensions import ARRAY, BACK, BIG_INT, BUFFER, NAMES, OUT, PICKLE, SCALAR, Unsuited, big_int_out
 from nflow.wire.pickling import dump, load
 
 Data = bytes | bytearray | memoryview
+
+#: Bytes of so many stay where they are on their way out, as an array's buffer does.
+_BESIDE_BYTES: Final = 64 * 1024
 
 DEEPEST: Final = 100  #: nested deeper than this, or without end, a value is pickled whole
 
@@ -62,7 +65,7 @@ class Encoded:
 
     @property
     def digest(self) -> str:
-        """Hex BLAKE2b-128 of `data`."""
+        """What a reference to `data` has as its digest."""
         return digest_of_parts(self.parts)
 
     def inline(self) -> Ref:
@@ -80,6 +83,9 @@ def encode(value: object, what: str = "This value") -> Encoded:
     Raises:
         NotShippable: It cannot be sent; the message tells which part of it, and what to do.
     """
+    if isinstance(value, bytes | bytearray) and len(value) >= _BESIDE_BYTES and type(value) in (bytes, bytearray):
+        name = type(value).__name__
+        return Encoded(type=name, parts=tuple(_framed(_pack(_extension(BUFFER, name)), [value])))
     if type(value) in _AS_THEY_ARE:
         return Encoded(type=_TYPE_NAMES[type(value)], parts=(_pack(value),))
     out = _Outgoing(what)
@@ -115,6 +121,11 @@ def decode(data: Data, what: str = "A value") -> object:
         return _Incoming(what, buffers).value(head)
     except _GARBAGE as error:
         raise BrokenMessage(f"{what} cannot be read: these {len(data)} bytes are no value ({error}).") from error
+
+
+def is_plain(data: Data) -> bool:
+    """Whether an encoded value is msgpack alone, without buffers beside it."""
+    return bytes(data[:1]) != _FRAME_MARK
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
@@ -219,6 +230,8 @@ class _Incoming:
             return arrays.rebuild(described, self._buffers[at])
         if code == SCALAR:
             return arrays.rebuild_scalar(self.value(data))
+        if code == BUFFER:
+            return bytes(self._buffers[0]) if self.value(data) == "bytes" else bytearray(self._buffers[0])
         if code == PICKLE:
             pickled, first, count = self.value(data)
             return load(pickled, self._what, self._buffers[first : first + count])

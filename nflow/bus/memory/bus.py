@@ -87,10 +87,10 @@ class MemoryBus:
         await self._turn()
         return self._server.stream(subjects[0]).last_of_each(subjects) if subjects else []
 
-    async def purge(self, subject: str) -> None:
+    async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
         await self._turn()
-        self._server.purge(subject)
+        self._server.purge(subject, through)
 
     def watch(self, subject: str, on_record: Callable[[Record], None]) -> Subscription:
         """See the port."""

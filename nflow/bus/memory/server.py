@@ -78,9 +78,9 @@ class MemoryServer:
         self._push(record)
         return record
 
-    def purge(self, subject: str) -> None:
+    def purge(self, subject: str, through: int | None = None) -> None:
         """Remove records, and jobs with them."""
-        gone = self.stream(subject).purge(subject)
+        gone = self.stream(subject).purge(subject, through)
         for queue in self._queues[stream_of(subject)].values():
             for record in gone:
                 queue.forget(record.seq)

@@ -44,8 +44,10 @@ class Stream:
         return records[-1] if records else None
 
     def last_seq(self, subject: str) -> int:
-        """Its sequence; 0 where there is none."""
+        """The newest sequence on a subject (wildcards allowed); 0 where there is none."""
         last = self.last(subject)
+        if last is None and ("*" in subject or ">" in subject):
+            return max((records[-1].seq for records in self._matching([subject])), default=0)
         return last.seq if last else 0
 
     def read(self, subject: str, after: int, limit: int) -> Page:
@@ -58,10 +60,13 @@ class Stream:
         """The newest record of every subject that matches, in stream order."""
         return sorted((records[-1] for records in self._matching(subjects)), key=attrgetter("seq"))
 
-    def purge(self, subject: str) -> list[Record]:
+    def purge(self, subject: str, through: int | None = None) -> list[Record]:
         """Remove what matches, and tell what that was."""
-        names = [name for name in self._records if matches(subject, name)]
-        return [record for name in names for record in self._records.pop(name)]
+        found = [record for records in self._matching([subject]) for record in records]
+        gone = [record for record in found if through is None or record.seq <= through]
+        for record in gone:
+            self.remove(record)
+        return gone
 
     def remove(self, record: Record) -> None:
         """Remove one record, unless it is gone already."""

@@ -109,10 +109,11 @@ class NatsBus:
         """See the port."""
         return await self._reader.last_of_each(subjects)
 
-    async def purge(self, subject: str) -> None:
+    async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
         stream = topology.stream_of(subject)
-        answer = await self._jetstream.call(f"STREAM.PURGE.{stream}", {"filter": subject})
+        limit = {} if through is None else {"seq": through + 1}  # the server keeps this one and what is later
+        answer = await self._jetstream.call(f"STREAM.PURGE.{stream}", {"filter": subject, **limit})
         if error_code(answer):
             raise BusError(f"The server does not remove {subject}: {answer['error']}")
 
