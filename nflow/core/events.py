@@ -59,7 +59,9 @@ class OwnerChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested(Event):
-    """Somebody wants the run (workflow log) or this dag run (dag log) to end. Anyone may write it; the first counts.
+    """Somebody wants the run (workflow log) or this dag run (dag log) to end. Anyone may write it.
+
+    The first one counts; a later one can but give running tasks less time.
 
     In the workflow log `dag` may name one dag run to stop; without it the whole run is meant.
     """

@@ -5,6 +5,7 @@ the log is what makes the name true, and wins where a fold had promised another 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from nflow.core.commands import Command, FinishRun, Record, StartDag, StopDag
 from nflow.core.events import (
@@ -145,18 +146,28 @@ def _requested_after_all(run: WorkflowRun, event: DagRequested, dag: DagId) -> l
 
 
 def _stop_requested(run: WorkflowRun, event: StopRequested) -> list[Command]:
-    if run.stop is not None:
-        return []
-    run.stop = event
-    return [command for dag in run.running for command in _stopped(run, dag)]
+    """The first stop counts, but for the time that running tasks have left: people lose their patience."""
+    before, run.stop = run.stop, _hastened(run.stop, event)
+    return [] if run.stop == before else [command for dag in run.running for command in _stopped(run, dag)]
 
 
 def _stop_of_dag_requested(run: WorkflowRun, event: StopRequested, dag: DagId) -> list[Command]:
     """Stop a dag run, or all runs of a dag where `dag` is its name as it is defined."""
     meant = [dag] if dag in run.running else [each for each in run.running if name_of(each) == DagName(dag)]
-    new = [each for each in meant if each not in run.stops]
-    run.stops.update(dict.fromkeys(new, event))
-    return [] if run.stop is not None else [command for each in new for command in _stopped(run, each)]
+    before = {each: _stopped(run, each) for each in meant}
+    run.stops.update({each: _hastened(run.stops.get(each), event) for each in meant})
+    return [command for each in meant if (now := _stopped(run, each)) != before[each] for command in now]
+
+
+def _hastened(first: StopRequested | None, later: StopRequested) -> StopRequested:
+    """A stop that was asked for again: as it was, with the shorter time of the two."""
+    if first is None:
+        return later
+    return replace(first, grace=_shorter(first.grace, later.grace))
+
+
+def _shorter(*graces: float | None) -> float | None:
+    return min((grace for grace in graces if grace is not None), default=None)
 
 
 # --- answers and ends ------------------------------------------------------------------------------------------------
@@ -261,10 +272,12 @@ def _start(run: WorkflowRun, dag: DagId) -> StartDag:
 
 
 def _stopped(run: WorkflowRun, dag: DagId) -> list[Command]:
-    stop = run.stop or run.stops.get(dag)
+    own = run.stops.get(dag)
+    stop = run.stop or own
     if stop is None or dag not in run.running:
         return []
-    return [StopDag(dag=dag, reason=stop.reason, by=stop.by, status=stop.status, grace=stop.grace)]
+    grace = _shorter(stop.grace, own.grace if own else None)
+    return [StopDag(dag=dag, reason=stop.reason, by=stop.by, status=stop.status, grace=grace)]
 
 
 def _record(events: Iterable[Event]) -> list[Command]:

@@ -39,8 +39,10 @@ def start(key: str, running_name: str) -> StartDag:
     return StartDag(dag=DagId(running_name), name=DagName(running_name.rpartition(":")[0]), key=key)
 
 
-def stop_dag(running_name: str, status: Status = Status.STOPPED, grace: float | None = None) -> StopDag:
-    return StopDag(dag=DagId(running_name), reason="lunch", by="ada", status=status, grace=grace)
+def stop_dag(
+    running_name: str, status: Status = Status.STOPPED, grace: float | None = None, reason: str = "lunch"
+) -> StopDag:
+    return StopDag(dag=DagId(running_name), reason=reason, by="ada", status=status, grace=grace)
 
 
 def record(*events: Event) -> Record:
@@ -227,6 +229,29 @@ def test_the_first_stop_counts(running):
 
     assert apply(running, stop("again", status=Status.FAILED)) == []
     assert apply(running, ended("main:1")) == [FinishRun(status=Status.STOPPED, reason="lunch")]
+
+
+def test_a_later_stop_gives_running_tasks_less_time_never_more(running):
+    see(running, stop("a task failed", status=Status.FAILED))
+
+    assert apply(running, stop("lunch", grace=30.0)) == [
+        stop_dag("main:1", reason="a task failed", status=Status.FAILED, grace=30.0)
+    ]
+    assert apply(running, stop("at once", grace=0.0)) == [
+        stop_dag("main:1", reason="a task failed", status=Status.FAILED, grace=0.0)
+    ]
+    assert apply(running, stop("take your time", grace=60.0)) == []
+    assert apply(running, stop("take your time")) == []
+
+
+def test_the_haste_of_a_dag_that_was_stopped_alone_outlasts_the_stop_of_the_run(running):
+    see(running, requested("k"), stop("lunch", of="sub:1", grace=5.0))
+
+    assert apply(running, stop("rain")) == [
+        stop_dag("main:1", reason="rain"),
+        stop_dag("sub:1", reason="rain", grace=5.0),
+    ]
+    assert apply(running, stop("now", of="sub:1", grace=1.0)) == [stop_dag("sub:1", reason="rain", grace=1.0)]
 
 
 def test_a_stop_of_one_dag_run_stops_that_one(running):
