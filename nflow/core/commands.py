@@ -65,6 +65,15 @@ class Dispatch(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WakeLater(Command):
+    """Ask the machine again, by `wake`, when so many seconds have passed since the last attempt's end was recorded."""
+
+    task: TaskId
+    attempt: int  #: the next one
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel(Command):
     """Settle a dispatched task as cancelled, unless a worker claims it in the same moment."""
 

@@ -7,7 +7,7 @@ The rules of skipping are Lightflow's.
 
 from collections.abc import Iterable
 
-from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun
+from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun, WakeLater
 from nflow.core.dag_state import SETTLED, DagRun, TaskState, check_invariants, input_of, story
 from nflow.core.events import (
     Event,
@@ -23,9 +23,23 @@ from nflow.core.events import (
     TaskStarted,
     TaskSucceeded,
 )
+from nflow.core.ids import TaskId
+from nflow.core.retry import pause_after
+from nflow.core.spec import OnFailure
 from nflow.core.unknown import UnknownEvent
 
-__all__ = ["SETTLED", "DagRun", "TaskState", "apply", "begin", "check_invariants", "input_of", "outstanding", "story"]
+__all__ = [
+    "SETTLED",
+    "DagRun",
+    "TaskState",
+    "apply",
+    "begin",
+    "check_invariants",
+    "input_of",
+    "outstanding",
+    "story",
+    "wake",
+]
 
 REASON_LENGTH = 200
 """Characters of an error that travel along as the reason of a stop; `TaskFailed` has all of it."""
@@ -49,6 +63,16 @@ def apply(run: DagRun, event: Event) -> list[Command]:
     return commands
 
 
+def wake(run: DagRun, task: TaskId, attempt: int) -> list[Command]:
+    """The pause before an attempt is over; what must now be done about it.
+
+    The task is still between two attempts: only a claim shows that the next one has begun.
+    """
+    position = run.graph.index[task]
+    is_due = run.states[position] is TaskState.RETRYING and run.claims[position] == (attempt, 0)
+    return [_next_step(run, position)] if is_due and run.stopping is None else []
+
+
 def outstanding(run: DagRun) -> list[Command]:
     """Everything that should be done and is not known to be done, for a driver that took over."""
     commands = _record(run.unseen.values())
@@ -58,6 +82,8 @@ def outstanding(run: DagRun) -> list[Command]:
         # A task that was handed back before its predecessors' ends were read has its job already, and no input here.
         if state is TaskState.READY and (run.stopping is not None or run.open[position] == 0):
             commands.append(_next_step(run, position))
+        elif state is TaskState.RETRYING:
+            commands.append(_next_step(run, position) if run.stopping is not None else _wake_later(run, position))
     if run.is_settled:
         commands.append(_finish(run))
     return commands
@@ -131,14 +157,31 @@ def _ended(run: DagRun, position: int, event: TaskSucceeded | TaskFailed | TaskA
     match event:
         case TaskSucceeded():
             return _succeeded(run, position, event)
-        case TaskFailed(error=error):
-            run.move(position, TaskState.FAILED)
-            reason = f"task {event.task!r} failed"
-            return _stop(run, reason, _cause(run, event, f"{reason}: {error.type}: {error.message}", Status.FAILED))
+        case TaskFailed():
+            return _failed(run, position, event)
         case TaskAborted(reason=reason):
             run.move(position, TaskState.CANCELLED)
             reason = reason or f"task {event.task!r} aborted the run"
             return _stop(run, reason[:REASON_LENGTH], _cause(run, event, reason, Status.STOPPED))
+
+
+def _failed(run: DagRun, position: int, event: TaskFailed) -> list[Command]:
+    """An attempt failed. Whether another one follows does not depend on a stop, which may be read before or after."""
+    task, error = run.spec.tasks[position], event.error
+    pause = pause_after(task.retry, event.attempt, error, seed=(run.id, task.id))
+    if pause is not None:
+        run.claims[position] = (event.attempt + 1, 0)
+        run.pauses[position] = pause
+        run.move(position, TaskState.RETRYING)
+        return [_next_step(run, position) if run.stopping is not None else _wake_later(run, position)]
+    run.move(position, TaskState.FAILED)
+    reason = f"task {event.task!r} failed"
+    match task.on_failure:
+        case OnFailure.SKIP_SUCCESSORS:
+            return _wake(run, position)
+        case OnFailure.STOP_DAG:
+            return _stop(run, reason)
+    return _stop(run, reason, _cause(run, event, f"{reason}: {error.type}: {error.message}", Status.FAILED))
 
 
 def _succeeded(run: DagRun, position: int, event: TaskSucceeded) -> list[Command]:
@@ -174,7 +217,7 @@ def _recorded_as_cancelled(run: DagRun, position: int, reason: str) -> list[Comm
 
 
 def _wake(run: DagRun, position: int) -> list[Command]:
-    """What follows for the successors of a task that succeeded or was skipped."""
+    """What follows for the successors of a task that is settled and stops nobody."""
     ready, skipped = _woken_by(run, position)
     return [*_record(run.unseen[each] for each in skipped), *(_next_step(run, each) for each in ready)]
 
@@ -216,7 +259,7 @@ def _lets_run(run: DagRun, parent: int, name: str) -> bool:
     if run.states[parent] is TaskState.SUCCEEDED:
         limit = run.limits[parent]
         return limit is None or name in limit
-    return not run.spec.tasks[parent].propagate_skip
+    return run.states[parent] is not TaskState.FAILED and not run.spec.tasks[parent].propagate_skip
 
 
 def _let_go(run: DagRun, position: int) -> None:
@@ -237,7 +280,7 @@ def _stop(run: DagRun, reason: str, cause: StopRun | None = None) -> list[Comman
     waiting = [position for position, state in enumerate(run.states) if state is TaskState.WAITING]
     for position in waiting:
         run.move(position, TaskState.CANCELLED, derived=TaskCancelled(task=tasks[position].id, reason=reason))
-    ready = [position for position, state in enumerate(run.states) if state is TaskState.READY]
+    ready = [position for position, state in enumerate(run.states) if state in (TaskState.READY, TaskState.RETRYING)]
     return [*_record(run.unseen[each] for each in waiting), *tell, *(_next_step(run, each) for each in ready)]
 
 
@@ -259,6 +302,11 @@ def _next_step(run: DagRun, position: int) -> Command:
     if run.stopping is not None:
         return Cancel(task=task, attempt=attempt, reason=run.stopping)
     return Dispatch(task=task, attempt=attempt)
+
+
+def _wake_later(run: DagRun, position: int) -> WakeLater:
+    task, (attempt, _) = run.spec.tasks[position].id, run.claims[position]
+    return WakeLater(task=task, attempt=attempt, seconds=run.pauses[position])
 
 
 def _record(events: Iterable[Event]) -> list[Command]:

@@ -11,7 +11,7 @@ from nflow.core.dataset import Dataset, TaskInput
 from nflow.core.events import Status, StopRequested, TaskEvent
 from nflow.core.graph import Graph, graph_of
 from nflow.core.ids import DagId, TaskId
-from nflow.core.spec import DagSpec
+from nflow.core.spec import DagSpec, OnFailure
 from nflow.errors import NflowError
 
 
@@ -46,11 +46,12 @@ class DagRun:
     states: list[TaskState] = field(init=False, repr=False)
     counts: dict[TaskState, int] = field(init=False)
     unsettled: int = field(init=False)
-    open: list[int] = field(init=False, repr=False)  #: predecessors that have neither succeeded nor been skipped
+    open: list[int] = field(init=False, repr=False)  #: predecessors that are still to be settled
     owed: list[int] = field(init=False, repr=False)  #: successors that may still ask for the task's output
     claims: list[tuple[int, int]] = field(init=False, repr=False)  #: the last claim's (attempt, execution)
     outputs: list[Dataset | None] = field(init=False, repr=False)
     limits: list[frozenset[str] | None] = field(init=False, repr=False)
+    pauses: dict[int, float] = field(init=False, default_factory=dict)  #: before the next attempts of those that failed
     unseen: dict[int, TaskEvent] = field(init=False, default_factory=dict)
     stop: StopRequested | None = field(init=False, default=None)  #: the first one that was read
     stopping: str | None = field(init=False, default=None)  #: why nothing starts any more
@@ -102,7 +103,7 @@ class DagRun:
 
 
 def input_of(run: DagRun, task: TaskId) -> TaskInput:
-    """What a ready task receives: a dataset for each predecessor that was not skipped, in the order of the edges.
+    """What a ready task receives: a dataset for each predecessor that succeeded, in the order of the edges.
 
     Aliases are the predecessor's name and slots; of two alike the later one wins. A root gets the input of the dag as
     it is. A task without any data gets one empty dataset under its own name.
@@ -117,7 +118,7 @@ def input_of(run: DagRun, task: TaskId) -> TaskInput:
     datasets: list[Dataset] = []
     aliases: dict[str, int] = {}
     for parent in parents:
-        if run.states[parent] is TaskState.SKIPPED:
+        if run.states[parent] in (TaskState.SKIPPED, TaskState.FAILED):
             continue
         names = (run.spec.tasks[parent].name, *run.graph.slots.get((parent, position), ()))
         aliases |= dict.fromkeys(names, len(datasets))
@@ -166,8 +167,9 @@ def check_invariants(run: DagRun) -> None:
 
 
 def _check_progress(run: DagRun, at: str) -> None:
-    passed = {TaskState.SUCCEEDED, TaskState.SKIPPED}
-    assert not run.counts[TaskState.FAILED], at
+    passed = {TaskState.SUCCEEDED, TaskState.SKIPPED, TaskState.FAILED}
+    failed = [task for task, state in zip(run.spec.tasks, run.states, strict=True) if state is TaskState.FAILED]
+    assert all(task.on_failure is OnFailure.SKIP_SUCCESSORS for task in failed), at
     assert not run.counts[TaskState.CANCELLED], at
     for position, state in enumerate(run.states):
         parents, children = run.graph.parents[position], run.graph.children[position]

@@ -5,8 +5,18 @@ A spec holds no code. A task points to its code by digest, and only a slot ever 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from nflow.core.ids import DagName, TaskId
+from nflow.core.retry import RetrySpec
+
+
+class OnFailure(StrEnum):
+    """What becomes of the others when a task has failed for good."""
+
+    STOP_WORKFLOW = "stop_workflow"
+    STOP_DAG = "stop_dag"
+    SKIP_SUCCESSORS = "skip_successors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +29,8 @@ class TaskSpec:
     queue: str = "task"
     force_run: bool = False  #: runs even when every predecessor was skipped or has limited it away
     propagate_skip: bool = True  #: when skipped, lets its successors be skipped too
+    retry: RetrySpec | None = None
+    on_failure: OnFailure = OnFailure.STOP_WORKFLOW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

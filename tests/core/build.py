@@ -13,14 +13,24 @@ from nflow.core.events import (
     TaskSucceeded,
 )
 from nflow.core.ids import DagId, DagName, TaskId, WorkerId
-from nflow.core.spec import DagSpec, Edge, TaskSpec, WorkflowSpec
+from nflow.core.retry import RetrySpec
+from nflow.core.spec import DagSpec, Edge, OnFailure, TaskSpec, WorkflowSpec
 
 WORKER = WorkerId("w-1")
 WORK = Provenance(worker=WORKER, host="h", pid=1, start=0.0, end=1.0)
 BOOM = RemoteError(type="ValueError", message="boom")
 
 
-def dag(links: str, *, name: str = "main", force: str = "", keep: str = "", autostart: bool = True) -> DagSpec:
+def dag(
+    links: str,
+    *,
+    name: str = "main",
+    force: str = "",
+    keep: str = "",
+    autostart: bool = True,
+    retry: RetrySpec | None = None,
+    on_failure: OnFailure = OnFailure.STOP_WORKFLOW,
+) -> DagSpec:
     """A dag written as `a>b a>c b>d:slot e`; tasks in `force` are forced to run, those in `keep` propagate no skip."""
     tasks: dict[str, None] = {}
     edges = []
@@ -39,6 +49,8 @@ def dag(links: str, *, name: str = "main", force: str = "", keep: str = "", auto
                 code="c",
                 force_run=task in force.split(),
                 propagate_skip=task not in keep.split(),
+                retry=retry,
+                on_failure=on_failure,
             )
             for task in tasks
         ),
@@ -65,11 +77,16 @@ def released(task: str, execution: int = 1, attempt: int = 1) -> TaskReleased:
 
 
 def succeeded(
-    task: str, execution: int = 1, *, limit: tuple[str, ...] | None = None, output: Dataset | None = None
+    task: str,
+    execution: int = 1,
+    *,
+    attempt: int = 1,
+    limit: tuple[str, ...] | None = None,
+    output: Dataset | None = None,
 ) -> TaskSucceeded:
     return TaskSucceeded(
         task=TaskId(task),
-        attempt=1,
+        attempt=attempt,
         execution=execution,
         provenance=WORK,
         limit=limit,
@@ -77,12 +94,12 @@ def succeeded(
     )
 
 
-def failed(task: str, execution: int = 1) -> TaskFailed:
-    return TaskFailed(task=TaskId(task), attempt=1, execution=execution, error=BOOM, provenance=WORK)
+def failed(task: str, execution: int = 1, attempt: int = 1, error: RemoteError = BOOM) -> TaskFailed:
+    return TaskFailed(task=TaskId(task), attempt=attempt, execution=execution, error=error, provenance=WORK)
 
 
-def aborted(task: str, execution: int = 1, reason: str = "enough") -> TaskAborted:
-    return TaskAborted(task=TaskId(task), attempt=1, execution=execution, reason=reason, provenance=WORK)
+def aborted(task: str, execution: int = 1, attempt: int = 1, reason: str = "enough") -> TaskAborted:
+    return TaskAborted(task=TaskId(task), attempt=attempt, execution=execution, reason=reason, provenance=WORK)
 
 
 def stop(

@@ -1,6 +1,7 @@
 """Runs whose invariants are checked when their test is over."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,8 @@ MakeWorkflowRun = Callable[..., WorkflowRun]
 def dag_run() -> Iterator[MakeDagRun]:
     made: list[DagRun] = []
 
-    def make(links: str = "", *, data: TaskInput | None = None, force: str = "", keep: str = "") -> DagRun:
-        made.append(DagRun(DagId("main:1"), dag(links, force=force, keep=keep), data))
+    def make(links: str = "", *, data: TaskInput | None = None, **policy: Any) -> DagRun:
+        made.append(DagRun(DagId("main:1"), dag(links, **policy), data))
         return made[-1]
 
     yield make

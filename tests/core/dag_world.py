@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterable
 from random import Random
 
-from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun
-from nflow.core.dag_run import DagRun, TaskState, apply, begin, check_invariants, input_of, outstanding
+from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun, WakeLater
+from nflow.core.dag_run import DagRun, TaskState, apply, begin, check_invariants, input_of, outstanding, wake
 from nflow.core.events import (
     Event,
     OwnerChanged,
@@ -17,13 +17,15 @@ from nflow.core.events import (
     StopRequested,
     TaskCancelled,
     TaskEvent,
+    TaskFailed,
     TaskSkipped,
     TaskStarted,
 )
 from nflow.core.ids import DagId, DagName, TaskId
-from nflow.core.spec import DagSpec, Edge, TaskSpec
+from nflow.core.retry import RetrySpec
+from nflow.core.spec import DagSpec, Edge, OnFailure, TaskSpec
 from tests.core.build import WORKER, aborted, failed, released, started, stop, succeeded
-from tests.core.model import ENDS, dag_status, own_words, picture, unstopped
+from tests.core.model import ENDS, dag_status, picture, unstopped, words_of
 
 
 def random_dag(random: Random) -> DagSpec:
@@ -46,6 +48,8 @@ def random_dag(random: Random) -> DagSpec:
                 code="c",
                 force_run=random.random() < 0.15,
                 propagate_skip=random.random() < 0.8,
+                retry=RetrySpec(attempts=random.randint(1, 3), pause=1.0) if random.random() < 0.3 else None,
+                on_failure=random.choice([*OnFailure, OnFailure.STOP_WORKFLOW]),
             )
             for task in ids
         ),
@@ -58,7 +62,9 @@ class DagWorld:
 
     def __init__(self, random: Random, spec: DagSpec, *, calm: bool) -> None:
         self.random, self.spec, self.calm = random, spec, calm
+        self.tasks = {task.id: task for task in spec.tasks}
         self.log: list[Event] = []
+        self.pauses: list[WakeLater] = []
         self.jobs: list[TaskId] = []
         self.told: list[StopRun] = []
         self.finished: FinishDag | None = None
@@ -72,7 +78,7 @@ class DagWorld:
     def step(self) -> None:
         """Something happens."""
         happenings = [self.see, self.see, self.carry_out, self.carry_out, self.claim, self.work, self.work]
-        happenings += [self.see_again, self.give_back, self.lose_worker]
+        happenings += [self.see_again, self.give_back, self.lose_worker, self.wake]
         chance = self.random.random()
         if chance < 0.04:
             self.lose_driver()
@@ -83,8 +89,9 @@ class DagWorld:
 
     def run_to_the_end(self) -> None:
         """From here on, nothing is lost."""
-        while any(self.channels.values()) or self.todo or self.jobs:
+        while any(self.channels.values()) or self.todo or self.jobs or self.pauses:
             self.see()
+            self.wake()
             self.carry_out()
             self.claim()
             self.work()
@@ -145,7 +152,17 @@ class DagWorld:
                     assert self.run.state_of(task) is TaskState.READY
                     input_of(self.run, task)
                 case Cancel(task=task):
-                    assert self.run.state_of(task) is TaskState.READY
+                    assert self.run.state_of(task) in (TaskState.READY, TaskState.RETRYING)
+                case WakeLater(task=task):
+                    assert self.run.state_of(task) is TaskState.RETRYING
+
+    def wake(self) -> None:
+        """A pause is over, maybe long after it mattered."""
+        if self.pauses:
+            pause = self.pauses.pop(self.random.randrange(len(self.pauses)))
+            commands = wake(self.run, pause.task, pause.attempt)
+            self.check_state()
+            self.todo.extend(commands)
 
     def carry_out(self) -> None:
         if not self.todo:
@@ -153,9 +170,12 @@ class DagWorld:
         match self.todo.popleft():
             case Record(events=events):
                 self.write(*events)
-            case Dispatch(task=task) if task not in self.jobs and not self.has_ended(task):
-                self.jobs.append(task)
-            case Cancel(task=task, reason=reason) if own_words(self.log, task)[0] in (None, "ready"):
+            case Dispatch(task=task, attempt=attempt) if attempt == self.attempt_of(task):
+                if task not in self.jobs and not self.has_ended(task):
+                    self.jobs.append(task)
+            case WakeLater() as pause:
+                self.pauses.append(pause)
+            case Cancel(task=task, reason=reason) if self.words_of(task)[0] in (None, "ready", "retrying"):
                 self.jobs = [job for job in self.jobs if job != task]
                 self.write(TaskCancelled(task=task, reason=reason), channel=task)
             case StopRun() as command:
@@ -168,6 +188,7 @@ class DagWorld:
         """Another one takes over: it reads the log, now and then some of it twice, and asks what is to be done."""
         self.write(OwnerChanged(worker=WORKER))
         self.channels.clear()
+        self.pauses.clear()
         self.run, self.seen = DagRun(DagId("main:1"), self.spec), []
         for event in self.log:
             self.fold(event)
@@ -178,8 +199,10 @@ class DagWorld:
         self.check_outstanding(self.todo)
 
     def check_outstanding(self, commands: Iterable[Command]) -> None:
-        asked = {command.task for command in commands if isinstance(command, Dispatch | Cancel)}
-        assert asked == set(self.run.tasks_in(TaskState.READY))
+        asked = {command.task for command in commands if isinstance(command, Dispatch | Cancel | WakeLater)}
+        assert asked == {*self.run.tasks_in(TaskState.READY), *self.run.tasks_in(TaskState.RETRYING)}
+        waking = {command.task for command in commands if isinstance(command, WakeLater)}
+        assert waking == (set() if self.run.stopping else set(self.run.tasks_in(TaskState.RETRYING)))
         recorded = {event.task for event in self.log if isinstance(event, TaskEvent)}
         derived = {*self.run.tasks_in(TaskState.SKIPPED), *self.run.tasks_in(TaskState.CANCELLED)} - recorded
         batches = [command.events for command in commands if isinstance(command, Record)]
@@ -188,49 +211,59 @@ class DagWorld:
 
     # --- workers ---
 
+    def words_of(self, task: TaskId) -> tuple[str | None, TaskEvent | None]:
+        return words_of(self.log, self.tasks[task])
+
     def has_ended(self, task: TaskId) -> bool:
-        return own_words(self.log, task)[1] is not None
+        return self.words_of(task)[1] is not None
+
+    def attempt_of(self, task: TaskId) -> int:
+        return 1 + sum(isinstance(event, TaskFailed) and event.task == task for event in self.log)
 
     def claims_of(self, task: TaskId) -> int:
+        """Executions of the attempt that is being made."""
         mine = (event for event in self.log if isinstance(event, TaskStarted) and event.task == task)
-        return max((event.execution for event in mine), default=0)
+        return max((event.execution for event in mine if event.attempt == self.attempt_of(task)), default=0)
 
-    def jobs_that(self, are: str | None) -> list[TaskId]:
-        return [task for task in self.jobs if own_words(self.log, task)[0] == are]
+    def jobs_that(self, *are: str | None) -> list[TaskId]:
+        return [task for task in self.jobs if self.words_of(task)[0] in are]
 
     def claim(self) -> None:
-        free = [*self.jobs_that(None), *self.jobs_that("ready")]
+        free = self.jobs_that(None, "ready", "retrying")
         if not free:
             return
         task = self.random.choice(free)
-        assert unstopped(self.spec, [*self.log])[task] == "ready", "a task runs that must not"
-        self.write(started(task, self.claims_of(task) + 1), channel=task)
+        assert unstopped(self.spec, [*self.log])[task] in ("ready", "retrying"), "a task runs that must not"
+        self.write(started(task, self.claims_of(task) + 1, self.attempt_of(task)), channel=task)
 
     def give_back(self) -> None:
         if running := self.jobs_that("running"):
             task = self.random.choice(running)
-            self.write(released(task, self.claims_of(task)), channel=task)
+            self.write(released(task, self.claims_of(task), self.attempt_of(task)), channel=task)
 
     def lose_worker(self) -> None:
         if running := self.jobs_that("running"):
             task = self.random.choice(running)
-            self.write(started(task, self.claims_of(task) + 1), channel=task)
+            self.write(started(task, self.claims_of(task) + 1, self.attempt_of(task)), channel=task)
 
     def work(self) -> None:
         if running := self.jobs_that("running"):
             task = self.random.choice(running)
-            self.write(self.outcome_of(task, self.claims_of(task)), channel=task)
+            outcome = self.outcome_of(task, self.claims_of(task), self.attempt_of(task))
+            self.write(outcome, channel=task)
+            if isinstance(outcome, TaskFailed):
+                self.jobs.remove(task)
         self.jobs = [task for task in self.jobs if not self.has_ended(task)]
 
-    def outcome_of(self, task: TaskId, execution: int) -> Event:
+    def outcome_of(self, task: TaskId, execution: int, attempt: int) -> Event:
         chance = self.random.random()
         if chance < 0.12 and not self.calm:
-            return self.random.choice([failed(task, execution), aborted(task, execution)])
+            return self.random.choice([failed(task, execution, attempt), aborted(task, execution, attempt)])
         if chance < 0.16 and any(isinstance(event, StopRequested) for event in self.log):
             return TaskCancelled(task=task, reason="killed")
         names = [each.name for each in self.spec.tasks]
         limit = tuple(name for name in names if self.random.random() < 0.3)
-        return succeeded(task, execution, limit=self.random.choice([None, limit, limit]))
+        return succeeded(task, execution, attempt=attempt, limit=self.random.choice([None, limit, limit]))
 
     def ask_to_stop(self) -> None:
         self.write(stop(status=self.random.choice([Status.STOPPED, Status.FAILED])))

@@ -27,40 +27,53 @@ from nflow.core.events import (
     TaskSucceeded,
 )
 from nflow.core.ids import DagId, TaskId
-from nflow.core.spec import DagSpec, TaskSpec, WorkflowSpec
+from nflow.core.spec import DagSpec, OnFailure, TaskSpec, WorkflowSpec
 
 # --- a dag run -------------------------------------------------------------------------------------------------------
 
+OUTCOMES = {TaskSucceeded: "succeeded", TaskFailed: "failed", TaskAborted: "cancelled"}
 ENDS = {"succeeded", "failed", "skipped", "cancelled"}
 
 
-def own_words(seen: Sequence[Event], task: TaskId) -> tuple[str | None, TaskEvent | None]:
-    """What the log itself says of a task, and the outcome that counts."""
+def own_words(seen: Sequence[Event], task: TaskId, attempts: int = 1) -> tuple[str | None, TaskEvent | None]:
+    """What the log itself says of a task that is tried so often, and the outcome that counts."""
     says: str | None = None
-    outcome: TaskEvent | None = None
     newest = (0, 0)
     for event in seen:
-        if not isinstance(event, TaskEvent) or event.task != task or outcome is not None:
+        if not isinstance(event, TaskEvent) or event.task != task:
             continue
         match event:
             case TaskSkipped():
-                says, outcome = "skipped", event
+                return "skipped", event
             case TaskCancelled():
-                says, outcome = "cancelled", event
-            case TaskStarted() if (event.attempt, event.execution) > newest:
-                newest, says = (event.attempt, event.execution), "running"
-            case TaskReleased() if (event.attempt, event.execution) >= newest:
-                newest, says = (event.attempt, event.execution), "ready"
-            case TaskSucceeded() if (event.attempt, event.execution) >= newest:
-                says, outcome = "succeeded", event
-            case TaskFailed() if (event.attempt, event.execution) >= newest:
-                says, outcome = "failed", event
-            case TaskAborted() if (event.attempt, event.execution) >= newest:
-                says, outcome = "cancelled", event
-    return says, outcome
+                return "cancelled", event
+        claim = (event.attempt, event.execution)
+        if claim < newest or (claim == newest and isinstance(event, TaskStarted)):
+            continue
+        newest = claim
+        match event:
+            case TaskStarted():
+                says = "running"
+            case TaskReleased():
+                says = "ready"
+            case TaskFailed(attempt=attempt) if attempt < attempts:
+                newest, says = (attempt + 1, 0), "retrying"
+            case _:
+                return OUTCOMES[type(event)], event
+    return says, None
+
+
+def attempts_of(task: TaskSpec) -> int:
+    return 1 if task.retry is None else task.retry.attempts
+
+
+def words_of(seen: Sequence[Event], task: TaskSpec) -> tuple[str | None, TaskEvent | None]:
+    return own_words(seen, task.id, attempts_of(task))
 
 
 def lets(parent: TaskSpec, passed: str, outcome: TaskEvent | None, child: TaskSpec) -> bool:
+    if passed == "failed":
+        return False
     if passed == "skipped":
         return not parent.propagate_skip
     assert isinstance(outcome, TaskSucceeded)
@@ -69,7 +82,7 @@ def lets(parent: TaskSpec, passed: str, outcome: TaskEvent | None, child: TaskSp
 
 def unstopped(spec: DagSpec, seen: Sequence[Event]) -> dict[TaskId, str]:
     """How far each task would be if nobody had stopped anything: a fixpoint of the rules of skipping."""
-    words = {task.id: own_words(seen, task.id) for task in spec.tasks}
+    words = {task.id: words_of(seen, task) for task in spec.tasks}
     tasks = {task.id: task for task in spec.tasks}
     states: dict[TaskId, str] = {}
     before: dict[TaskId, str] | None = None
@@ -81,7 +94,7 @@ def unstopped(spec: DagSpec, seen: Sequence[Event]) -> dict[TaskId, str]:
                 states[task.id] = says
                 continue
             parents = list(dict.fromkeys(edge.parent for edge in spec.edges if edge.child == task.id))
-            if any(before.get(parent) not in ("succeeded", "skipped") for parent in parents):
+            if any(not has_passed(tasks[parent], before.get(parent)) for parent in parents):
                 states[task.id] = "waiting"
             elif (
                 not parents
@@ -94,10 +107,15 @@ def unstopped(spec: DagSpec, seen: Sequence[Event]) -> dict[TaskId, str]:
     return states
 
 
+def has_passed(task: TaskSpec, state: str | None) -> bool:
+    """Whether its successors need not wait for it any more."""
+    return state in ("succeeded", "skipped") or (state == "failed" and task.on_failure is OnFailure.SKIP_SUCCESSORS)
+
+
 def picture(spec: DagSpec, seen: Sequence[Event]) -> dict[TaskId, str]:
     """How far each task is."""
     would = unstopped(spec, seen)
-    says = {task.id: own_words(seen, task.id)[0] for task in spec.tasks}
+    says = {task.id: words_of(seen, task)[0] for task in spec.tasks}
     cut = stopped_at(spec, seen)
     if cut is None:
         return would
@@ -116,10 +134,13 @@ def picture(spec: DagSpec, seen: Sequence[Event]) -> dict[TaskId, str]:
 
 def stopped_at(spec: DagSpec, seen: Sequence[Event]) -> int | None:
     """The position of the event that stopped the dag."""
+    tasks = {task.id: task for task in spec.tasks}
     for position, event in enumerate(seen):
         match event:
+            case TaskFailed(task=task) if tasks[task].on_failure is OnFailure.SKIP_SUCCESSORS:
+                pass
             case TaskFailed(task=task) | TaskAborted(task=task) | TaskCancelled(task=task):
-                if own_words(seen[: position + 1], task)[1] is event:
+                if words_of(seen[: position + 1], tasks[task])[1] is event:
                     return position
             case StopRequested():
                 if set(unstopped(spec, seen[:position]).values()) - ENDS:

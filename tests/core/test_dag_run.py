@@ -1,9 +1,11 @@
 import pytest
 
-from nflow.core.commands import Cancel, Dispatch, FinishDag, Record, StopRun
-from nflow.core.dag_run import TaskState, apply, begin, outstanding
+from nflow.core.commands import Cancel, Dispatch, FinishDag, Record, StopRun, WakeLater
+from nflow.core.dag_run import DagRun, TaskState, apply, begin, input_of, outstanding, wake
 from nflow.core.events import OwnerChanged, RunFinished, Status, TaskCancelled, TaskEvent, TaskSkipped
 from nflow.core.ids import TaskId, WorkerId
+from nflow.core.retry import RetrySpec
+from nflow.core.spec import OnFailure
 from nflow.core.unknown import UnknownEvent
 from tests.core.build import aborted, failed, released, started, stop, succeeded
 
@@ -445,3 +447,84 @@ def test_an_event_that_has_no_place_here_is_refused_with_the_story(dag_run, even
         UnknownEvent, match=r"dag run 'main:1' \(4 ready: a, c, d, …; 1 failed: b; .*stopping: task 'b'"
     ):
         apply(run, event)
+
+
+# --- attempts --------------------------------------------------------------------------------------------------------
+
+
+def see(run: DagRun, *events: TaskEvent) -> None:
+    for event in events:
+        apply(run, event)
+
+
+TWICE = RetrySpec(attempts=2, pause=5.0)
+
+
+def test_a_failed_task_waits_before_its_second_attempt(dag_run):
+    run = dag_run("a>b", retry=TWICE)
+
+    assert apply(run, failed("a")) == [WakeLater(task=TaskId("a"), attempt=2, seconds=5.0)]
+    assert run.state_of(TaskId("a")) is TaskState.RETRYING
+    assert wake(run, TaskId("a"), 2) == [Dispatch(task=TaskId("a"), attempt=2)]
+    assert apply(run, started("a", attempt=2)) == []
+    assert run.state_of(TaskId("a")) is TaskState.RUNNING
+    assert apply(run, succeeded("a", attempt=2)) == [Dispatch(task=TaskId("b"), attempt=1)]
+
+
+def test_the_last_attempt_that_fails_is_the_failure_of_the_task(dag_run):
+    run = dag_run("a>b", retry=TWICE)
+    see(run, failed("a"))
+
+    commands = apply(run, failed("a", attempt=2))
+
+    assert run.state_of(TaskId("a")) is TaskState.FAILED
+    assert any(isinstance(command, StopRun) for command in commands)
+
+
+def test_an_attempt_that_is_over_can_neither_fail_again_nor_be_woken(dag_run):
+    run = dag_run("a", retry=TWICE)
+    see(run, failed("a"))
+
+    assert apply(run, failed("a")) == []
+    assert apply(run, started("a", 2)) == []
+    see(run, started("a", attempt=2))
+    assert wake(run, TaskId("a"), 2) == []
+
+
+def test_a_driver_that_takes_over_waits_for_the_rest_of_the_pause(dag_run):
+    run = dag_run("a", retry=TWICE)
+    see(run, failed("a"))
+
+    assert outstanding(run) == [WakeLater(task=TaskId("a"), attempt=2, seconds=5.0)]
+
+
+def test_a_stop_ends_a_pause(dag_run):
+    run = dag_run("a", retry=TWICE)
+    see(run, failed("a"))
+
+    assert apply(run, stop("lunch")) == [Cancel(task=TaskId("a"), attempt=2, reason="lunch")]
+    assert wake(run, TaskId("a"), 2) == []
+    assert outstanding(run) == [Cancel(task=TaskId("a"), attempt=2, reason="lunch")]
+
+
+def test_a_failure_may_stop_its_dag_alone(dag_run):
+    run = dag_run("a>b c", on_failure=OnFailure.STOP_DAG)
+
+    commands = apply(run, failed("a"))
+
+    assert not any(isinstance(command, StopRun) for command in commands)
+    assert run.tasks_in(TaskState.CANCELLED) == ["b"]
+    assert run.status is Status.FAILED
+
+
+def test_a_failure_may_skip_its_successors_and_let_the_others_go_on(dag_run):
+    run = dag_run("a>b c>d b>e d>e", on_failure=OnFailure.SKIP_SUCCESSORS)
+
+    commands = apply(run, failed("a"))
+
+    assert commands == [Record(events=(TaskSkipped(task=TaskId("b")),))]
+    see(run, succeeded("c"))
+    assert apply(run, succeeded("d")) == [Dispatch(task=TaskId("e"), attempt=1)]
+    assert input_of(run, TaskId("e")).aliases == {"d": 0}
+    [finish] = apply(run, succeeded("e"))
+    assert finish.status is Status.FAILED
