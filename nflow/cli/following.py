@@ -15,6 +15,7 @@ from nflow.cli.view import RunView
 from nflow.client import Client, Following
 from nflow.core.events import Event
 from nflow.core.ids import RunId
+from nflow.models.plan import ids_of, retry_of
 from nflow.models.workflow import Workflow
 
 P = ParamSpec("P")
@@ -57,7 +58,14 @@ class Stage:
 
 def view_of(workflow: Workflow) -> RunView:
     """A view of a run of this workflow that has not begun."""
-    return RunView({name: len(dag.graph().tasks) for name, dag in workflow.dags.items()})
+    graphs = {name: dag.graph() for name, dag in workflow.dags.items()}
+    retries = {
+        (name, id_): retry
+        for name, graph in graphs.items()
+        for id_, task in zip(ids_of(graph.tasks), graph.tasks, strict=True)
+        if (retry := retry_of(task, workflow.dags[name])) is not None
+    }
+    return RunView({name: len(graph.tasks) for name, graph in graphs.items()}, retries)
 
 
 async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool) -> None:
@@ -67,6 +75,9 @@ async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, wit
 
     def on_event(event: Event, record: Record) -> None:
         view.take(event, record)
+        for text in view.news:
+            stage.note(text)
+        view.news.clear()
         if view.finished:
             over.set()
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from nflow.bus.port import Record
 from nflow.core.events import (
@@ -23,7 +24,18 @@ from nflow.core.events import (
     TaskSucceeded,
 )
 from nflow.core.ids import DagId, TaskId
+from nflow.core.retry import RetrySpec, pause_after
 from nflow.wire.subjects import event_place, name_of, token
+
+_ENDS = {
+    TaskSucceeded: "succeeded",
+    TaskFailed: "failed",
+    TaskSkipped: "skipped",
+    TaskCancelled: "cancelled",
+    TaskAborted: "cancelled",
+}
+
+Retries: TypeAlias = Mapping[tuple[str, TaskId], RetrySpec]
 
 #: Failures that are kept with their tracebacks; of a fan-out that fails 10 000 times the rest is but counted.
 MOST_FAILURES = 5
@@ -73,7 +85,18 @@ class _Dag:
     settled: set[TaskId] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def settle(self, task: TaskId, state: str) -> None:
+    def take(self, event: TaskEvent, *, is_over: bool) -> None:
+        match event:
+            case TaskStarted(task=task) if task not in self.settled:
+                self.running[task] = None
+            case TaskReleased(task=task):
+                self.running.pop(task, None)
+            case TaskFailed(task=task) if not is_over:
+                self.running.pop(task, None)
+            case _ if (state := _ENDS.get(type(event))) is not None:
+                self._settle(event.task, state)
+
+    def _settle(self, task: TaskId, state: str) -> None:
         self.running.pop(task, None)
         if task not in self.settled:
             self.settled.add(task)
@@ -83,18 +106,21 @@ class _Dag:
 class RunView:
     """The fold of all logs of a run, for people. What it keeps of an ended dag run is its counts."""
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
+    def __init__(self, sizes: Mapping[str, int], retries: Retries | None = None) -> None:
         """Begin with nothing seen.
 
         Args:
             sizes: How many tasks each dag has, by its name.
+            retries: Those tasks, by dag and task, that are tried more than once.
         """
         self.started: float | None = None  #: seconds since the epoch, by the server's clock; so is `ended`
         self.ended: float | None = None
         self.finished: RunFinished | None = None
         self.stopping: str | None = None
         self.failures: list[Failure] = []  #: the first ones
+        self.news: list[str] = []  #: what a person should be told once; for whoever tells it to clear
         self._sizes = sizes
+        self._retries = retries or {}
         self._flying: dict[DagId, _Dag] = {}
         self._over: set[DagId] = set()
         self._names: dict[str, DagId] = {}  # the dags that subjects name by a digest
@@ -152,25 +178,26 @@ class RunView:
                 self._take_of_task(event, self._dag_of(record))
 
     def _take_of_task(self, event: TaskEvent, name: DagId) -> None:
-        if isinstance(event, TaskFailed) and len(self.failures) < MOST_FAILURES:
+        dag = self._dag(name)
+        is_over = not (isinstance(event, TaskFailed) and self._is_tried_again(event, name))
+        if isinstance(event, TaskFailed) and is_over and len(self.failures) < MOST_FAILURES:
             host = event.provenance.host
             self.failures.append(Failure(dag=name, task=event.task, host=host, error=event.error))
-        dag = self._dag(name)
-        if dag is None:  # its end was counted already; this came late
-            return
-        match event:
-            case TaskStarted(task=task) if task not in dag.settled:
-                dag.running[task] = None
-            case TaskReleased(task=task):
-                dag.running.pop(task, None)
-            case TaskSucceeded(task=task):
-                dag.settle(task, "succeeded")
-            case TaskFailed(task=task):
-                dag.settle(task, "failed")
-            case TaskSkipped(task=task):
-                dag.settle(task, "skipped")
-            case TaskCancelled(task=task) | TaskAborted(task=task):
-                dag.settle(task, "cancelled")
+        if dag is not None:  # else its end was counted already, and this came late
+            dag.take(event, is_over=is_over)
+
+    def _is_tried_again(self, event: TaskFailed, name: DagId) -> bool:
+        """Whether another attempt follows; the news of it are kept to be told."""
+        retry = self._retries.get((name.rpartition(":")[0], event.task))
+        pause = pause_after(retry, event.attempt, event.error, seed=(name, event.task))
+        if retry is None or pause is None or self.stopping is not None:
+            return False
+        what = f"{event.error.type}: {event.error.message.partition(chr(10))[0]}"
+        self.news.append(
+            f"{name}/{event.task} failed on {event.provenance.host}: {what}. "
+            f"Attempt {event.attempt + 1} of {retry.attempts} follows in {pause:.3g} s."
+        )
+        return True
 
     def _dag(self, name: DagId) -> _Dag | None:
         """The dag run of that name, new or known; None once it is over."""

@@ -127,6 +127,8 @@ class Claimer:
                         return None
                 case TaskReleased(attempt=attempt) as released if attempt == task.attempt:
                     expect, execution, lost = last.seq, released.execution + 1, released.lost
+                case TaskFailed(attempt=attempt) if attempt < task.attempt:
+                    expect = last.seq
                 case _:
                     await self._forget(job)
                     return None

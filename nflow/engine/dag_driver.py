@@ -6,11 +6,11 @@ from contextlib import suppress
 
 from nflow.bus.port import Job, Record
 from nflow.core import dag_run
-from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, StopRun
+from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, StopRun, WakeLater
 from nflow.core.commands import Record as RecordEvents
 from nflow.core.dag_run import DagRun, TaskState
 from nflow.core.dataset import Ref, TaskInput
-from nflow.core.events import DagFinished, Event, StopRequested, TaskCancelled, TaskReleased
+from nflow.core.events import DagFinished, Event, StopRequested, TaskCancelled, TaskFailed, TaskReleased
 from nflow.core.ids import DagName, TaskId
 from nflow.core.jobs import DagJob, TaskJob
 from nflow.core.spec import TaskSpec
@@ -33,6 +33,7 @@ class DagDriver(Driver):
         self._message = message
         self._dag = message.dag
         self._after: dict[TaskId, int] = {}  # the last event of tasks that will be claimed a second time
+        self._failed: dict[TaskId, float] = {}  # when the last attempt's end was recorded, by the server's clock
         self._tasks: dict[TaskId, TaskSpec] = {}
         self._python = ""
         self._tellings: list[asyncio.Task[None]] = []  # what the workflow must hear before it hears of the end
@@ -46,8 +47,10 @@ class DagDriver(Driver):
         self._machine = DagRun(self._dag, dag, dag_input)
 
     def _apply(self, event: Event, record: Record) -> list[Command]:
-        if isinstance(event, TaskReleased):
+        if isinstance(event, TaskReleased | TaskFailed):
             self._after[event.task] = max(record.seq, self._after.get(event.task, 0))  # pushes may be late
+        if isinstance(event, TaskFailed):
+            self._failed[event.task] = record.at
         return dag_run.apply(self._machine, event)
 
     def _outstanding(self) -> list[Command]:
@@ -60,14 +63,10 @@ class DagDriver(Driver):
             match command:
                 case Dispatch():
                     ready.append(command)
-                case RecordEvents(events=events):
-                    self.record(events)
                 case Cancel():
                     cancelled.append(command)
-                case StopRun():
-                    self._tellings.append(self.spawn(self._stop_run(command)))
-                case FinishDag():
-                    self.spawn(self._finish(command))
+                case _:
+                    self._perform_one(command)
         if cancelled:
             self.spawn(self._cancel_all(cancelled))
         if len(ready) > DISPATCHES_AT_ONCE:
@@ -75,6 +74,22 @@ class DagDriver(Driver):
         else:
             for each in ready:
                 self._dispatch(each)
+
+    def _perform_one(self, command: Command) -> None:
+        match command:
+            case RecordEvents(events=events):
+                self.record(events)
+            case WakeLater():
+                self.spawn(self._wake_later(command))
+            case StopRun():
+                self._tellings.append(self.spawn(self._stop_run(command)))
+            case FinishDag():
+                self.spawn(self._finish(command))
+
+    async def _wake_later(self, command: WakeLater) -> None:
+        """Begin the next attempt when its pause is over, which began when the last one's end was recorded."""
+        await asyncio.sleep(self._failed[command.task] + command.seconds - self.now())  # a clock, not a wait
+        self._perform(dag_run.wake(self._machine, command.task, command.attempt))
 
     async def _dispatch_all(self, ready: Sequence[Dispatch]) -> None:
         """A wide fan-out goes in portions, so that the loop stays free for what comes back meanwhile."""
@@ -84,7 +99,8 @@ class DagDriver(Driver):
             await self.engine.bus.flush()
 
     def _dispatch(self, command: Dispatch) -> None:
-        if self._machine.state_of(command.task) is not TaskState.READY or self._machine.stopping is not None:
+        is_waited_for = self._machine.state_of(command.task) in (TaskState.READY, TaskState.RETRYING)
+        if not is_waited_for or self._machine.stopping is not None:
             return  # its turn came late: it was claimed from an earlier dispatch, or the dag is stopping
         given = dag_run.input_of(self._machine, command.task)
         if is_light(given):

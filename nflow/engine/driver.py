@@ -33,6 +33,7 @@ class Driver(ABC):
         self.ending = False  #: only the last records are still to be written: not worth a successor
         self.follower: Follower
         self._owner: Guard | None = None
+        self._server_ahead = 0.0  # of this loop's clock
         self._own: OwnLog | None = None
         self._works: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -82,6 +83,10 @@ class Driver(ABC):
         task.add_done_callback(self._on_work_done)
         return task
 
+    def now(self) -> float:
+        """The time by the server's clock, which dates the records; as well as its last record of ours tells."""
+        return asyncio.get_running_loop().time() + self._server_ahead
+
     def end(self) -> None:
         """All is done."""
         if not self._ended.done():
@@ -129,6 +134,7 @@ class Driver(ABC):
 
     def _note_owner(self, record: Record) -> None:
         assert self._owner is not None
+        self._server_ahead = record.at - asyncio.get_running_loop().time()
         if record.seq > self._owner.seq:
             self._stand_down()
 

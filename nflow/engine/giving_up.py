@@ -47,6 +47,8 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
         match unpack_events(last.payload)[-1]:
             case TaskStarted(execution=latest) | TaskReleased(execution=latest):
                 execution = latest
+            case TaskFailed(attempt=attempt) if attempt < job.attempt:
+                pass
             case _:
                 return
     failed = TaskFailed(

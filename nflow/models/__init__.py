@@ -8,6 +8,7 @@ from nflow.models.dag import Dag
 from nflow.models.datastore import DataStoreDocument, DataStoreDocumentSection
 from nflow.models.exceptions import AbortWorkflow, StopTask
 from nflow.models.parameters import Option, Parameters
+from nflow.models.retry import Retry
 from nflow.models.task import BaseTask, TaskStatus
 from nflow.models.task_context import TaskContext
 from nflow.models.task_data import MultiTaskData, TaskData
@@ -24,6 +25,7 @@ __all__ = [
     "MultiTaskData",
     "Option",
     "Parameters",
+    "Retry",
     "StopTask",
     "TaskContext",
     "TaskData",

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from nflow.errors import DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError
 from nflow.models.mistakes import advice, shown
 from nflow.models.place import Place, Placed, here, place_of
+from nflow.models.retry import OnFailure, Retry, on_failure_of
 from nflow.models.task import BaseTask
 
 Children: TypeAlias = BaseTask | Sequence[BaseTask | None] | Mapping[Any, str | None] | None
@@ -33,6 +34,9 @@ class Dag(Placed):
         autostart: Start one run of it with the workflow; otherwise it waits to be started by a task.
         queue: The dag queue; a worker that serves this queue will drive it.
         schema: As in `define`, but not looked at before the workflow is planned.
+        retry: How often each of its tasks is tried, unless the task says otherwise.
+        on_failure: What becomes of the others when one of its tasks has failed for good, unless the task says
+            otherwise: "stop_workflow" (by default), "stop_dag" or "skip_successors".
     """
 
     def __init__(
@@ -42,12 +46,16 @@ class Dag(Placed):
         autostart: bool = True,
         queue: str = "dag",
         schema: Mapping[TaskT, Children] | None = None,
+        retry: Retry | None = None,
+        on_failure: str = OnFailure.STOP_WORKFLOW,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise WorkflowDefinitionError(f"A Dag needs a name, some text; this one got {name!r}.")
         self.name = name
         self.autostart = autostart
         self.queue = queue
+        self.retry = retry
+        self.on_failure = on_failure_of(on_failure, f"dag {name!r}")
         self._schema: Mapping[Any, Any] | None = schema
         self._graph: Graph | None = None
         self._defined: Place | None = None

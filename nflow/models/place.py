@@ -11,6 +11,7 @@ from types import CodeType
 from typing import Any, Self
 
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
+_EXAMPLES = f"{_OURS}examples{os.sep}"  # where they are installed
 
 # A graph may have 100 000 tasks, and each look-up of a name counts.
 _frame = sys._getframe  # noqa: SLF001 - `inspect` is a thousand times slower
@@ -91,7 +92,7 @@ def here() -> Place:
 
 def is_foreign(file: str) -> bool:
     """Whether the code in this file is not nflow's own."""
-    return not file.startswith(_OURS)
+    return not file.startswith(_OURS) or file.startswith(_EXAMPLES)
 
 
 def told(file: str, line: int) -> str:

@@ -1,12 +1,15 @@
 """From a workflow as it is written to the spec that workers plan with."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from nflow.core.ids import DagName, TaskId
+from nflow.core.retry import RetrySpec
 from nflow.core.spec import DagSpec, Edge, TaskSpec, WorkflowSpec
 from nflow.errors import NotShippable, UsageError
 from nflow.models.dag import Dag
 from nflow.models.place import place_of
+from nflow.models.retry import Retry
 from nflow.models.task import BaseTask
 from nflow.models.workflow import Workflow
 
@@ -22,8 +25,8 @@ def plan(dag: Dag, ship: Ship) -> DagSpec:
         NotShippable: a task cannot be sent to another process; the message says where it was made.
     """
     graph = dag.graph()
-    code_of = _Shipped(ship)
-    ids = list(_ids(graph.tasks))
+    code_of = ship if isinstance(ship, _Shipped) else _Shipped(ship)  # of a whole workflow, it is shared
+    ids = list(ids_of(graph.tasks))
     return DagSpec(
         name=DagName(dag.name),
         tasks=tuple(
@@ -34,6 +37,8 @@ def plan(dag: Dag, ship: Ship) -> DagSpec:
                 queue=task.queue,
                 force_run=task.has_to_run,
                 propagate_skip=task.propagate_skip,
+                retry=retry_of(task, dag),
+                on_failure=_own(task, "on_failure") or dag.on_failure,
             )
             for id_, task in zip(ids, graph.tasks, strict=True)
         ),
@@ -50,6 +55,17 @@ def plan_workflow(workflow: Workflow, ship: Ship, *, python: str, engine: str) -
     code_of = _Shipped(ship)
     dags = {DagName(name): plan(dag, code_of) for name, dag in workflow.dags.items()}
     return WorkflowSpec(name=workflow.name, dags=dags, python=python, engine=engine)
+
+
+def retry_of(task: BaseTask, dag: Dag) -> RetrySpec | None:
+    """How often a task of a dag is tried; None: once."""
+    retry: Retry | None = _own(task, "retry") or dag.retry
+    return None if retry is None else retry.spec()
+
+
+def _own(task: BaseTask, policy: str) -> Any:
+    """What a task says for itself; one whose class never calls `BaseTask.__init__` says nothing."""
+    return getattr(task, policy, None)
 
 
 class _Shipped:
@@ -74,7 +90,7 @@ class _Shipped:
         return self._known[key][0]
 
 
-def _ids(tasks: Sequence[BaseTask]) -> Iterator[TaskId]:
+def ids_of(tasks: Sequence[BaseTask]) -> Iterator[TaskId]:
     """Each task's name, or `name#2` for the second of one name, skipping what some task is really called."""
     used: set[str] = set()
     last: dict[str, int] = {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from nflow.errors import NotShippable, WorkflowDefinitionError
 from nflow.models.callbacks import check_callback
 from nflow.models.place import Placed
+from nflow.models.retry import Retry, on_failure_of
 from nflow.models.task_data import MultiTaskData
 
 if TYPE_CHECKING:  # these know tasks themselves
@@ -23,7 +24,7 @@ FinallyCallback: TypeAlias = (
 
 CALLBACK_ARGUMENTS = ("data", "store", "signal", "context")
 
-_IDENTITY = frozenset(("name", "queue", "has_to_run", "propagate_skip"))
+_IDENTITY = frozenset(("name", "queue", "has_to_run", "propagate_skip", "retry", "on_failure"))
 _STAYS = _IDENTITY | {"_nflow_place"}
 
 
@@ -46,6 +47,9 @@ class BaseTask(Placed):
         callback_finally: Called after the task, however it ended, with (status, data, store, signal, context).
         force_run: Run even where all predecessors were skipped or have limited this task away.
         propagate_skip: When this task is skipped, let its successors be skipped too.
+        retry: How often it is tried; by default as its dag says.
+        on_failure: What becomes of the others when it has failed for good: "stop_workflow", "stop_dag" or
+            "skip_successors"; by default as its dag says.
 
     Raises:
         WorkflowDefinitionError: the name is empty, or a callback cannot be called so.
@@ -60,6 +64,8 @@ class BaseTask(Placed):
         callback_finally: FinallyCallback = None,
         force_run: bool = False,
         propagate_skip: bool = True,
+        retry: Retry | None = None,
+        on_failure: str | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise WorkflowDefinitionError(f"A task needs a name, some text; this {type(self).__name__} got {name!r}.")
@@ -69,6 +75,8 @@ class BaseTask(Placed):
         self.queue = queue
         self.has_to_run = force_run
         self.propagate_skip = propagate_skip
+        self.retry = retry
+        self.on_failure = None if on_failure is None else on_failure_of(on_failure, f"task {name!r}")
         self.callback_init = callback_init
         self.callback_finally = callback_finally
 
@@ -113,7 +121,8 @@ class BaseTask(Placed):
         propagate_skip: bool = True,
     ) -> Self:
         """The task whose `shipped()` gave this class and this state, under this name."""
-        identity = {"name": name, "queue": queue, "has_to_run": force_run, "propagate_skip": propagate_skip}
+        identity: dict[str, object] = {"name": name, "queue": queue, "has_to_run": force_run}
+        identity |= {"propagate_skip": propagate_skip, "retry": None, "on_failure": None}
         task = cls.__new__(cls)
         if hasattr(task, "__setstate__"):
             task.__setstate__({**state, **identity})

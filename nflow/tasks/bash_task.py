@@ -8,6 +8,7 @@ from nflow.errors import WorkflowDefinitionError
 from nflow.models.action import Action
 from nflow.models.callbacks import check_callback
 from nflow.models.datastore import DataStoreDocument
+from nflow.models.retry import Retry
 from nflow.models.task import CALLBACK_ARGUMENTS, BaseTask, FinallyCallback, InitCallback
 from nflow.models.task_context import TaskContext
 from nflow.models.task_data import MultiTaskData
@@ -63,6 +64,8 @@ class BashTask(BaseTask):
         callback_finally: Called after, however it ended.
         force_run: Run even where all predecessors were skipped.
         propagate_skip: When skipped, let the successors be skipped too.
+        retry: How often it is tried.
+        on_failure: What becomes of the others when it has failed for good.
 
     Raises:
         WorkflowDefinitionError: there is no command, or a callback cannot be called so.
@@ -94,6 +97,8 @@ class BashTask(BaseTask):
         callback_finally: FinallyCallback = None,
         force_run: bool = False,
         propagate_skip: bool = True,
+        retry: Retry | None = None,
+        on_failure: str | None = None,
     ) -> None:
         super().__init__(
             name,
@@ -102,6 +107,8 @@ class BashTask(BaseTask):
             callback_finally=callback_finally,
             force_run=force_run,
             propagate_skip=propagate_skip,
+            retry=retry,
+            on_failure=on_failure,
         )
         if not command or not (callable(command) or isinstance(command, str | bytes | os.PathLike | list | tuple)):
             raise WorkflowDefinitionError(

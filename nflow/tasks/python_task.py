@@ -5,6 +5,7 @@ from typing import Any
 from nflow.models.action import Action
 from nflow.models.callbacks import check_callback
 from nflow.models.datastore import DataStoreDocument
+from nflow.models.retry import Retry
 from nflow.models.task import CALLBACK_ARGUMENTS, BaseTask, Callback, FinallyCallback, InitCallback
 from nflow.models.task_context import TaskContext
 from nflow.models.task_data import MultiTaskData
@@ -22,12 +23,14 @@ class PythonTask(BaseTask):
         callback_finally: Called after, however it ended.
         force_run: Run even where all predecessors were skipped.
         propagate_skip: When skipped, let the successors be skipped too.
+        retry: How often it is tried.
+        on_failure: What becomes of the others when it has failed for good.
 
     Raises:
         WorkflowDefinitionError: a callback cannot be called so.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that every task takes, so that an editor can show it
         self,
         name: str,
         callback: Callback = None,
@@ -37,6 +40,8 @@ class PythonTask(BaseTask):
         callback_finally: FinallyCallback = None,
         force_run: bool = False,
         propagate_skip: bool = True,
+        retry: Retry | None = None,
+        on_failure: str | None = None,
     ) -> None:
         super().__init__(
             name,
@@ -45,6 +50,8 @@ class PythonTask(BaseTask):
             callback_finally=callback_finally,
             force_run=force_run,
             propagate_skip=propagate_skip,
+            retry=retry,
+            on_failure=on_failure,
         )
         check_callback(callback, CALLBACK_ARGUMENTS, of=f"The callback of task {name!r}")
         self.callback = callback

@@ -10,12 +10,14 @@ from typing import Any
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Pauses take no time; what other threads do takes none either.
 
-    `is_busy` says whether the code of a task runs in some thread: the clock then waits for it, however long it takes.
+    Args:
+        next_on: Called when the loop has nothing left to do; whether some thread is busy then. The clock waits for it,
+            however long it takes.
     """
 
-    def __init__(self, is_busy: Callable[[], bool]) -> None:
+    def __init__(self, next_on: Callable[[], bool]) -> None:
         self._now = 0.0
-        super().__init__(_JumpingSelector(is_busy, self._jump))
+        super().__init__(_JumpingSelector(next_on, self._jump))
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -27,16 +29,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    def __init__(self, is_busy: Callable[[], bool], jump: Callable[[float], None]) -> None:
+    def __init__(self, next_on: Callable[[], bool], jump: Callable[[float], None]) -> None:
         super().__init__()
-        self._is_busy = is_busy
+        self._next_on = next_on
         self._jump = jump
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Asked by the loop for what is ready, or until when to wait: None for ever, 0 when there is work at hand."""
-        if timeout is None or timeout <= 0:
+        if timeout is not None and timeout <= 0:
             return super().select(timeout)
-        if self._is_busy():
+        if self._next_on() or timeout is None:
             return super().select(None)
         ready: list[Any] = super().select(0)
         if not ready:

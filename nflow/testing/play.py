@@ -25,7 +25,7 @@ from nflow.core.events import (
     TaskSkipped,
     TaskSucceeded,
 )
-from nflow.core.ids import DagId, RunId, WorkerId
+from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.engine.engine import Engine
 from nflow.engine.reconcile import Reconciler
 from nflow.errors import NflowError, UsageError
@@ -103,7 +103,7 @@ def _play(workflow: Workflow, parameters: Mapping[str, object]) -> Played:
     with (
         stage.listening(),
         _path_restored(),
-        asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(stage.is_busy)) as runner,
+        asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(stage.next_on)) as runner,
     ):
         played = runner.run(_perform(workflow, parameters, stage, slots))
     for slot in slots:
@@ -177,14 +177,16 @@ async def _working(
 
 async def _played(engine: Engine, workflow: Workflow, run: RunId, finished: RunFinished, stage: Stage) -> Played:
     names: dict[str, DagId] = {}
-    ended: list[tuple[DagId, TaskEvent]] = []
+    ended: dict[tuple[DagId, TaskId], TaskEvent] = {}
     async for record in all_records(engine.bus, engine.subjects.run_events(run)):
         for event in unpack_events(record.payload):
             match event:
                 case DagStarted(dag=dag):
                     names[token(dag)] = dag
                 case TaskSucceeded() | TaskFailed() | TaskAborted() | TaskSkipped() | TaskCancelled():
-                    ended.append((names[event_place(record.subject).dag], event))
+                    place = names[event_place(record.subject).dag], event.task
+                    ended.pop(place, None)  # an earlier attempt, which was followed by this one
+                    ended[place] = event
     values = _Values(engine)
     return Played(
         workflow=workflow.name,
@@ -192,7 +194,7 @@ async def _played(engine: Engine, workflow: Workflow, run: RunId, finished: RunF
         reason=finished.reason,
         tasks=[
             await _task(values, dag, event, stage.printed_by(engine.subjects.lines(run, dag, event.task)))
-            for dag, event in ended
+            for (dag, _), event in ended.items()
         ],
         store={key: await values.grown(tree) for key, tree in (await engine.store.whole(run)).items()},
     )
@@ -200,6 +202,7 @@ async def _played(engine: Engine, workflow: Workflow, run: RunId, finished: RunF
 
 async def _task(values: "_Values", dag: DagId, event: TaskEvent, output: str) -> PlayedTask:
     common: dict[str, Any] = {"dag": dag, "name": event.task, "output": output}
+    common["attempts"] = getattr(event, "attempt", 0)
     match event:
         case TaskSucceeded(output=dataset, stopped=stopped):
             data = {key: await values.grown(ref) for key, ref in dataset.values.items()}
@@ -227,7 +230,7 @@ class _Values:
                 self._blobs[str(ref.where)] = await self._engine.blobs.get(ref)
         return grown(tree, self)
 
-    def get_blob(self, ref: Ref) -> bytes:
+    def get_blob(self, ref: Ref, what: str = "") -> bytes:  # noqa: ARG002 - the port's
         """The bytes of a large value, fetched before."""
         return self._blobs[str(ref.where)]
 

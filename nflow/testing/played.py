@@ -18,7 +18,8 @@ class PlayedTask:
     name: str
     state: TaskState
     data: Mapping[str, object] = field(default_factory=dict)  #: what it handed on
-    output: str = ""  #: what it printed
+    attempts: int = 0  #: how often it was tried; 0 for one that did not run
+    output: str = ""  #: what it printed, in all attempts
     error: RemoteError | None = None  #: why it failed: `type`, `message`, `traceback`
     reason: str = ""  #: the words of its StopTask or AbortWorkflow, or why it was cancelled
 

@@ -13,12 +13,14 @@ from functools import partial
 from typing import Any, cast
 
 from nflow.core.jobs import TaskJob
-from nflow.slot.pipe import Calls, Pipe, WorkerGone
+from nflow.slot.bulk import WorkerGone
+from nflow.slot.pipe import Calls, Pipe
 from nflow.slot.runner import TaskRunner
 from nflow.slot.sight import PipeSignal
 from nflow.testing.stage import Stage
 from nflow.wire.frames import FrameReader, pack_frame
-from nflow.worker.slot import Call, SlotDied, answer
+from nflow.worker.channel import Channel
+from nflow.worker.slot import BULKY, Call, SlotDied, answer
 from nflow.worker.stopflag import StopFlag
 
 #: Seconds for which a task may look at `is_stopped` again and again before others, and time, go on.
@@ -31,10 +33,11 @@ _LOOK = 60.0
 class ThreadSlot(asyncio.Protocol):
     """A thread in which one task after the other is run."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, channel: Channel) -> None:
         self.tasks_done = 0
         self.known_code: set[str] = set()
         self._stage = stage
+        self._channel = channel
         self._stop = StopFlag()
         self._stopped = asyncio.Event()
         self._frames = FrameReader()
@@ -49,10 +52,13 @@ class ThreadSlot(asyncio.Protocol):
     @classmethod
     async def started(cls, stage: Stage) -> "ThreadSlot":
         """A slot with its thread."""
-        slot = cls(stage)
         ours, theirs = socket.socketpair()
+        our_bulk, their_bulk = socket.socketpair()
+        slot = cls(stage, Channel(our_bulk))
         await asyncio.get_running_loop().create_connection(lambda: slot, sock=ours)
-        slot._thread = threading.Thread(target=_serve, args=(Pipe(theirs), slot._stop.fileno()), daemon=True)
+        slot._thread = threading.Thread(
+            target=_serve, args=(Pipe(theirs, their_bulk), slot._stop.fileno()), daemon=True
+        )
         slot._thread.start()
         return slot
 
@@ -122,7 +128,8 @@ class ThreadSlot(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Frames from the thread."""
         for kind, *rest in self._frames.feed(data):
-            self._stage.leave(self._subject)
+            if kind != "call" or rest[1] not in BULKY:  # with a large value the thread is busy until it has passed
+                self._stage.leave(self._subject)
             match kind:
                 case "call" if self._call is not None:
                     work = asyncio.ensure_future(self._answer(self._call, *rest))
@@ -135,6 +142,9 @@ class ThreadSlot(asyncio.Protocol):
         """The thread is gone."""
         self._dead = True
         self._stop.close()
+        for call in self._calls:
+            call.cancel()
+        self._channel.close()
 
     async def _answer(self, call: Call, number: int, name: str, *arguments: Any) -> None:
         if name == "look":
@@ -143,7 +153,11 @@ class ThreadSlot(asyncio.Protocol):
                     await self._stopped.wait()
             self._enter(pack_frame("reply", number, None, None))
         else:
-            self._enter(await answer(call, number, name, arguments))
+            given = (*arguments, self._channel) if name in BULKY else arguments
+            reply = await answer(call, number, name, given)
+            if name in BULKY:
+                self._stage.leave(self._subject)
+            self._enter(reply)
 
     def _enter(self, frame: bytes) -> None:
         if self._transport is not None and not self._dead:

@@ -1,7 +1,8 @@
 """Where tasks are played: each in a thread, never two of them at a time.
 
-A task has the stage until it asks its run for something, and gets it back after those that came before it. So a
-workflow is played in the same order each time, and the code of its tasks need not be safe among threads.
+A task has the stage until it asks its run for something, and gets it back after those that came before it, once all
+that its request has led to is done. So a workflow is played in the same order each time, and the code of its tasks need
+not be safe among threads.
 """
 
 import io
@@ -22,20 +23,21 @@ class Stage:
         self._waiting: deque[tuple[str, Callable[[], None]]] = deque()
         self._thread = threading.get_ident()
 
-    def is_busy(self) -> bool:
-        """Whether the code of some task runs."""
+    def next_on(self) -> bool:
+        """Let the next task go on if the stage is free; whether some task is on."""
+        if self._on is None and self._waiting:
+            self._on, go_on = self._waiting.popleft()
+            go_on()
         return self._on is not None
 
     def enter(self, subject: str, go_on: Callable[[], None]) -> None:
         """Call `go_on` when the stage is free; what is printed then belongs to `subject`."""
         self._waiting.append((subject, go_on))
-        self._next()
 
     def leave(self, subject: str) -> None:
         """The task waits for an answer, or is over."""
         if self._on == subject:
             self._on = None
-            self._next()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -55,11 +57,6 @@ class Stage:
     def printed_by(self, subject: str) -> str:
         """What the task has printed whose lines go there."""
         return self._printed[subject].getvalue()
-
-    def _next(self) -> None:
-        if self._on is None and self._waiting:
-            self._on, go_on = self._waiting.popleft()
-            go_on()
 
 
 class _Output(io.TextIOBase):

@@ -1,7 +1,7 @@
 """What a task runs ⇄ bytes. Only slots ever unpack it; all others see a digest."""
 
 from nflow.wire.digest import digest
-from nflow.wire.pickling import dump, load
+from nflow.wire.pickling import dump_code, load
 
 __all__ = ["digest", "pack_code", "unpack_code"]
 
@@ -16,7 +16,7 @@ def pack_code(code: object, *, what: str | None = None) -> bytes:
     Raises:
         NotShippable: Part of it cannot be sent; the message tells which, and what to do.
     """
-    return dump(code, what or _called(code))
+    return dump_code(code, what or _called(code))
 
 
 def unpack_code(data: bytes, *, what: str = "The code of this task") -> object:

@@ -102,12 +102,14 @@ def canonical(tree: Tree | None) -> bytes:
 def _elements(tree: Tree) -> list[bytes]:
     """An element of a list, or all those that one reference holds."""
     if isinstance(tree, Ref) and tree.type == ELEMENTS and isinstance(tree.where, bytes) and is_plain(tree.where):
-        return [canonical(_tree(element)) for element in _unpack(tree.where)]
+        elements = _unpack(tree.where)
+        if isinstance(elements, list):  # one that holds itself was pickled whole
+            return [canonical(_tree(element)) for element in elements]
     return [canonical(tree)]
 
 
 def _leaf(ref: Ref) -> bytes:
-    if ref.scheme == INLINE and ref.type in _NATIVE and isinstance(ref.where, bytes):
+    if ref.scheme == INLINE and ref.type in _NATIVE and isinstance(ref.where, bytes) and is_plain(ref.where):
         return ref.where
     fields = [ref.scheme, ref.where, ref.size_bytes, ref.digest, ref.type]
     return _pack(msgpack.ExtType(_REF, _pack(fields)))

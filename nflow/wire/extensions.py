@@ -12,7 +12,7 @@ from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, Windows
 from typing import Any
 
 TUPLE, SET, FROZENSET, BIG_INT, COMPLEX, BYTEARRAY, PATH, DATETIME, DATE, TIME, TIMEDELTA = range(1, 12)
-ARRAY, SCALAR, PICKLE = 20, 21, 22
+ARRAY, SCALAR, PICKLE, BUFFER = 20, 21, 22, 23
 
 NAMES = {
     TUPLE: "tuple",

@@ -10,6 +10,13 @@ import msgpack
 
 _LENGTH: Final = struct.Struct(">I")
 
+#: What a worker sends of a large value, on a socket beside the pipe, comes under a head: its kind, and a number.
+HEAD: Final = struct.Struct(">cQ")
+DATA: Final = b"d"  #: so many bytes of the value follow
+FILE: Final = b"f"  #: the path of a file to read the value from follows, so many bytes long
+THERE: Final = b"t"  #: that file holds so many bytes by now
+END: Final = b"."  #: nothing more will come
+
 
 def pack_plain(value: Any) -> bytes:
     """Numbers, strings, bytes, lists and dicts as bytes."""

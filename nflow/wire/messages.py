@@ -15,6 +15,7 @@ from nflow.core import events, jobs
 from nflow.core.dataset import Dataset, Ref, TaskInput
 from nflow.core.events import Event, Provenance, RemoteError
 from nflow.core.jobs import Job
+from nflow.core.retry import RetrySpec
 from nflow.core.spec import DagSpec, Edge, TaskSpec, WorkflowSpec
 from nflow.errors import BrokenMessage, SchemaTooNew
 from nflow.wire.shapes import MisfitError, Read, reader_of, row_of
@@ -96,10 +97,11 @@ def _readers(module: ModuleType, root: type) -> dict[str, Read]:
 _EVENTS = _readers(events, Event)
 _JOBS = _readers(jobs, Job)
 
+_PARTS = (Provenance, RemoteError, Ref, Dataset, TaskInput, DagSpec, TaskSpec, RetrySpec, Edge)
 _ROWS = {
     **{getattr(events, name): row_of(getattr(events, name), named=True) for name in _EVENTS},
     **{getattr(jobs, name): row_of(getattr(jobs, name), named=True) for name in _JOBS},
-    **{kind: row_of(kind) for kind in (Provenance, RemoteError, Ref, Dataset, TaskInput, DagSpec, TaskSpec, Edge)},
+    **{kind: row_of(kind) for kind in _PARTS},
 }
 
 

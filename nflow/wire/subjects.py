@@ -115,6 +115,10 @@ class Subjects:
         """The job to drive a workflow run."""
         return f"{self._jobs}workflow.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}"
 
+    def workflow_jobs(self, run: RunId | None = None) -> str:
+        """The jobs to drive a run, in whatever queue, or any run."""
+        return f"{self._jobs}workflow.*.*.*.{'*' if run is None else token(run)}"
+
     def job_dag(self, queue: str, run: RunId, dag: DagId) -> str:
         """The job to drive a dag run."""
         return f"{self._jobs}dag.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}.{token(dag)}"
@@ -149,6 +153,10 @@ class Subjects:
     def own(self, run: RunId, dag: DagId | None = None) -> str:
         """What the owner has decided."""
         return f"{self._log(run, dag)}._log"
+
+    def owns(self) -> str:
+        """What the owners of all runs have decided."""
+        return f"{self._events}*._._log"
 
     def stop(self, run: RunId, dag: DagId | None = None) -> str:
         """Wishes that the run, or the dag run, should end; from anyone."""
@@ -187,6 +195,14 @@ class Subjects:
         """All chunks of all uploads of a run."""
         return f"{self._blobs}{token(run)}.>"
 
+    def blobs(self) -> str:
+        """All chunks of all uploads, code among them."""
+        return f"{self._blobs}*.>"
+
+    def codes(self) -> str:
+        """All chunks of all code and specs."""
+        return f"{self._blobs}_code.>"
+
     def blob(self, upload: str, n: int) -> str:
         """Chunk `n` of an upload, which is given as `upload` or `code` returned it."""
         return f"{upload}.{n}"
@@ -219,6 +235,16 @@ class Subjects:
 
     def _stored(self, run: RunId, section: str, parts: Sequence[str]) -> str:
         return ".".join((f"{self._buckets}store.{token(run)}.{token(section)}", *map(part_token, parts)))
+
+    # --- the sweep ---
+
+    def sweep(self) -> str:
+        """Who sweeps writes here: nobody else does, while that record lives."""
+        return f"{self._buckets}runs._sweep"
+
+    def swept_blobs(self) -> str:
+        """A mark among the blobs: what is stored behind it is too young for this sweep."""
+        return f"{self._blobs}_sweep"
 
     # --- people and processes ---
 

@@ -160,6 +160,19 @@ def test_a_task_that_cannot_be_shipped_is_told_with_the_line_that_made_it():
         assert str(refusal.value).startswith(f"test_plan.py, line {place_of(task).line}: {complaint}")
 
 
+def test_the_line_is_told_once_for_a_whole_workflow_too(tmp_path):
+    def refuse(task):
+        raise NotShippable("It cannot be sent.")
+
+    dags = {"main": Dag("main", schema={PythonTask("a", work): None})}
+    workflow = Workflow(name="flow", path=tmp_path / "flow.py", doc="", dags=dags, parameters=Parameters())
+
+    with pytest.raises(NotShippable) as refusal:
+        plan_workflow(workflow, refuse, python="py311", engine="1.0")
+
+    assert str(refusal.value).count("test_plan.py, line") == 1
+
+
 def test_dags_of_one_workflow_share_their_code(tmp_path):
     ship = Shipper()
     dags = {name: Dag(name, schema={PythonTask("task", work): None}) for name in ("one", "two")}

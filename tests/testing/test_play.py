@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nflow.errors import DirectedAcyclicGraphInvalid, NotShippable, WorkflowArgumentError, WorkflowNotFound
-from nflow.models import AbortWorkflow, Action, BaseTask, Dag, DataStoreDocumentSection, StopTask
+from nflow.models import AbortWorkflow, Action, BaseTask, Dag, DataStoreDocumentSection, Retry, StopTask
 from nflow.tasks import BashTask, PythonTask
 from nflow.testing import Stuck, play
 
@@ -192,6 +192,53 @@ def test_an_hour_of_waiting_takes_no_time():
 
     assert played["work"].data["over"] is False
     assert played["wait_longer"].data["looks"] > 0
+
+
+def test_an_hour_between_two_attempts_takes_no_time():
+    def measure(data, store, signal, context):
+        store.increment("tries")
+        print("try", store.get("tries"))
+        if store.get("tries") < 3:
+            raise ConnectionError("no answer from the detector")
+
+    played = play(dag_of(measure, retry=Retry(attempts=3, pause=3600))).check()
+
+    assert played["work"].attempts == 3
+    assert played["work"].output == "try 1\ntry 2\ntry 3\n"
+
+
+def test_the_last_attempt_tells_how_a_task_failed():
+    def measure(data, store, signal, context):
+        store.increment("tries")
+        raise ConnectionError(f"no answer to question {store.get('tries')}")
+
+    played = play(dag_of(measure, retry=Retry(attempts=2)))
+
+    assert played.status == "failed"
+    assert played["work"].error.message == "no answer to question 2"
+
+
+@pytest.mark.parametrize(
+    ("policy", "after", "beside", "status"),
+    [
+        ("stop_workflow", "cancelled", {"cancelled", "succeeded"}, "failed"),
+        ("stop_dag", "cancelled", {"succeeded"}, "failed"),
+        ("skip_successors", "skipped", {"succeeded"}, "failed"),
+    ],
+)
+def test_a_failure_spares_whom_its_policy_spares(policy, after, beside, status):
+    def fail(data, store, signal, context):
+        raise ValueError("no beam")
+
+    main, other = Dag("main"), Dag("other")
+    main.define({PythonTask("fail", fail, on_failure=policy): PythonTask("after")})
+    other.define({PythonTask("first"): PythonTask("beside")})
+
+    played = play([main, other])
+
+    assert played["after"].state == after
+    assert played["beside"].state in beside
+    assert played.status == status
 
 
 def test_tasks_that_wait_for_each_other_are_told_instead_of_waited_for():

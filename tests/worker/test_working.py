@@ -24,6 +24,7 @@ from nflow.core.events import (
 )
 from nflow.core.ids import DagId
 from nflow.core.jobs import TaskJob
+from nflow.core.retry import RetrySpec
 from nflow.wire.frames import unpack_plain
 from nflow.wire.messages import pack_events, pack_job, unpack_job
 from nflow.worker.execution import PATIENCE
@@ -287,6 +288,52 @@ async def test_a_dead_driver_is_replaced_and_nothing_runs_twice(site, gate):
     assert [event.worker for event in await site.of(run, OwnerChanged)].count("d2") == 2
 
 
+async def test_a_failed_task_is_tried_again_though_its_driver_died_in_the_pause(site):
+    attempts = []
+
+    async def fail_once(scene: Scene) -> None:
+        attempts.append((scene.job.attempt, scene.execution))
+        if scene.job.attempt == 1:
+            raise ConnectionError("no answer")
+
+    site.scripts["a"] = fail_once
+    driver = await site.crew("driver", "workflow", "dag")
+    await site.crew("worker", "task")
+    spec = dag_of("main", "a>b", await site.client.blobs.put_code(b"code"))
+    first, *others = spec.tasks
+    first = replace(first, retry=RetrySpec(attempts=2, pause=0.5))
+    run = await site.submit(main=replace(spec, tasks=(first, *others)))
+    await site.has(run, TaskFailed)
+
+    driver.die()
+    await site.crew("heir", "workflow", "dag")
+
+    [finished] = await site.has(run, RunFinished)
+    assert finished.status is Status.SUCCEEDED
+    assert attempts == [(1, 1), (2, 1)]
+    assert len(await site.of(run, TaskSucceeded)) == 2
+
+
+async def test_a_stop_ends_the_pause_between_two_attempts(site):
+    async def fail(scene: Scene) -> None:
+        raise ConnectionError("no answer")
+
+    site.scripts["a"] = fail
+    await site.crew()
+    spec = dag_of("main", "a>b", await site.client.blobs.put_code(b"code"))
+    first, *others = spec.tasks
+    run = await site.submit(
+        main=replace(spec, tasks=(replace(first, retry=RetrySpec(attempts=2, pause=3600.0)), *others))
+    )
+    await site.has(run, TaskFailed)
+
+    await site.client.bus.append(site.client.subjects.ask(run), pack_events([StopRequested(reason="lunch", by="ada")]))
+
+    [finished] = await site.has(run, RunFinished)
+    assert finished.status is Status.STOPPED
+    assert {event.task for event in await site.of(run, TaskCancelled)} == {"a", "b"}
+
+
 async def test_an_outage_doubles_no_task(site, gate):
     site.scripts["a"] = gate
     crews = [await site.crew(f"w{number}") for number in range(2)]
@@ -519,8 +566,8 @@ async def test_broken_jobs_stop_nobody(site, kind):
     await site.has(run, RunFinished)
     letters = (await site.client.bus.read(subjects.dead_letters())).records
     assert len(letters) == 5
+    await site.until(lambda: nothing_is_left(crew))
     assert await jobs_left(site) == []
-    assert nothing_is_left(crew)
 
 
 async def test_a_job_in_a_queue_of_another_kind_is_laid_down(site):
