@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 INLINE = "inline"
 BLOB = "blob"
+FILE = "file"
 
-#: User bytes that one event or job may carry; what is beyond goes into blobs.
+#: User bytes that one event or job may carry unless it is told otherwise; what is beyond goes into blobs.
 INLINE_SIZE_BYTES = 4096
 
 
@@ -18,10 +19,10 @@ INLINE_SIZE_BYTES = 4096
 class Ref:
     """Where one encoded value is, and enough about it to decide without fetching it."""
 
-    scheme: str  #: `inline`: the bytes are in `where`; `blob`: `where` is an upload's subject; the set is open
+    scheme: str  #: `inline`: the bytes are in `where`; `blob`: an upload's subject; `file`: a path below `blobs.url`
     where: bytes | str
     size_bytes: int
-    digest: str  #: hex BLAKE2b-128 of the encoded bytes; empty for inline values, which are compared as bytes
+    digest: str  #: of the encoded bytes, see `wire/digest`; empty for inline values, which are compared as bytes
     type: str  #: what kind of value it is, as `wire/values` names it; `dict` values are merged key by key
 
 

@@ -1,53 +1,60 @@
-"""Large data: cut into chunks of their own on the way in, read in one batch on the way out.
+"""Code, specs and what messages are too small for, as whole bytes; values of tasks pass as streams beside it.
 
 Code and specs are stored under their digest, so that a workflow that runs a thousand times is stored once; what tasks
 hand on is stored under its run and goes with it.
 """
 
-import asyncio
-import secrets
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator
 
+from nflow.blobs.files import FileBlobs
+from nflow.blobs.jetstream import JetStreamBlobs
+from nflow.blobs.port import PIECE_BYTES, BlobStore, lost
 from nflow.bus.port import Bus
-from nflow.core.dataset import BLOB, Ref
+from nflow.core.dataset import BLOB, FILE, Ref
 from nflow.core.ids import RunId
-from nflow.errors import BlobLost, Conflict
-from nflow.wire.digest import digest
+from nflow.errors import BlobFolderUnusable, BlobLost
+from nflow.wire.digest import digest, digest_of_parts
 from nflow.wire.subjects import Subjects
+from nflow.wire.values import Data
 
-CHUNK_BYTES = 512 * 1024
-CHUNKS_IN_FLIGHT = 16
+#: Seconds for which what no run names is left alone: whoever has stored it may be about to submit the run.
+YOUNG = 24 * 3600.0
 
 
 class Blobs:
-    """Bytes of any size on the bus."""
+    """Bytes of any size, wherever they are kept."""
 
-    def __init__(self, bus: Bus, subjects: Subjects) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, subjects: Subjects, files: FileBlobs | None = None) -> None:
         self._subjects = subjects
+        self._files = files
+        self.server = JetStreamBlobs(bus, subjects)  #: the ones on the bus, as streams
 
-    async def put(self, run: RunId, data: bytes | bytearray | memoryview, type: str) -> Ref:  # noqa: A002 - the field's name
-        """Store `data` for as long as `run` keeps its data."""
-        where = self._subjects.upload(run, secrets.token_hex(8))
-        await self._put_chunks(where, data)
-        return Ref(scheme=BLOB, where=where, size_bytes=len(data), digest=digest(data), type=type)
+    async def put(self, run: RunId, data: Data, type: str) -> Ref:  # noqa: A002 - the field's name
+        """Store `data` for as long as `run` keeps its data: on the bus, which everybody can reach."""
+        where = await self.server.put(run, _pieces(data))
+        return Ref(scheme=BLOB, where=where, size_bytes=len(data), digest=digest_of_parts([data]), type=type)
 
     async def get(self, ref: Ref) -> bytes:
-        """What a blob reference points to.
+        """What a reference to a blob or file points to.
 
         Raises:
             BlobLost: it is gone, or it is not what was stored.
+            BlobFolderUnusable: it is in a shared folder that cannot be read here.
         """
-        assert isinstance(ref.where, str)
-        data = await self._get_chunks(ref.where)
-        if len(data) != ref.size_bytes or digest(data) != ref.digest:
-            raise BlobLost(f"{ref.size_bytes} bytes of data ({ref.type}) at {ref.where} are gone or damaged.")
+        data = b"".join([bytes(piece) async for piece in self._store_of(ref).get(ref)])
+        if digest_of_parts([data]) != ref.digest:
+            raise lost(ref)
         return data
 
     async def put_code(self, data: bytes) -> str:
         """Store code or a spec under its digest, which is returned; storing it again costs one look."""
         name = digest(data)
-        await self._put_chunks(self._subjects.code(name), data)
+        where = self._subjects.code(name)
+        await self.server.put_at(where, _pieces(data))
+        at = await self.server.stored_at(where)
+        if at is None or at < time.time() - YOUNG / 2:  # it may be swept before the job that is to name it is stored
+            await self.server.renew(where, _pieces(data))
         return name
 
     async def get_code(self, name: str) -> bytes:
@@ -56,44 +63,41 @@ class Blobs:
         Raises:
             BlobLost: it is gone, or it is not what was stored.
         """
-        data = await self._get_chunks(self._subjects.code(name))
+        data = b"".join([chunk async for chunk in self.server.get_at(self._subjects.code(name))])
         if digest(data) != name:
             raise BlobLost(
                 f"The code {name} of this workflow is gone from the server or damaged. Submit the run again."
             )
         return data
 
+    async def check(self) -> None:
+        """Make sure that values of tasks can be kept where they are to be. Raises BlobFolderUnusable."""
+        if self._files is not None:
+            await self._files.check()
+
     async def drop(self, run: RunId) -> None:
         """Forget everything that tasks of `run` stored."""
-        await self._bus.purge(self._subjects.blobs_of(run))
+        await self.server.drop(run)
+        if self._files is not None:
+            await self._files.drop(run)
 
-    async def _put_chunks(self, upload: str, data: bytes | bytearray | memoryview) -> None:
-        view = memoryview(data)
-        starts = iter(enumerate(range(0, max(len(view), 1), CHUNK_BYTES)))
+    def _store_of(self, ref: Ref) -> BlobStore:
+        if ref.scheme != FILE:
+            return self.server
+        if self._files is None:
+            raise BlobFolderUnusable(no_folder(ref))
+        return self._files
 
-        async def carry() -> None:
-            for number, start in starts:
-                chunk = bytes(view[start : start + CHUNK_BYTES])
-                with suppress(Conflict):  # stored before: by an earlier submit, or by an earlier try of this one
-                    await self._bus.append(self._subjects.blob(upload, number), chunk, expect=0)
 
-        if len(view) <= CHUNK_BYTES:
-            await carry()
-            return
-        try:
-            async with asyncio.TaskGroup() as carriers:
-                for _ in range(CHUNKS_IN_FLIGHT):
-                    carriers.create_task(carry())
-        except ExceptionGroup as failed:  # it is of no use to the caller that many carried the same burden
-            raise failed.exceptions[0] from None
+def no_folder(ref: Ref) -> str:
+    """What to do about a value in a shared folder that this process was not told of."""
+    return (
+        f"A value ({ref.type}, {ref.size_bytes} bytes) is in a shared folder, and this process knows none: "
+        "set blobs.url here as on the workers."
+    )
 
-    async def _get_chunks(self, upload: str) -> bytes:
-        chunks: dict[int, bytes] = {}
-        after, pending = 0, 1
-        while pending:
-            page = await self._bus.read(self._subjects.chunks(upload), after=after)
-            for record in page.records:
-                chunks[int(record.subject.rpartition(".")[2])] = record.payload
-                after = record.seq
-            pending = page.pending if page.records else 0
-        return b"".join(chunks[number] for number in sorted(chunks))
+
+async def _pieces(data: Data) -> AsyncIterator[memoryview]:
+    view = memoryview(data)
+    for start in range(0, len(view), PIECE_BYTES):
+        yield view[start : start + PIECE_BYTES]

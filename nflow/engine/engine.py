@@ -1,7 +1,11 @@
 """What every driver of one worker shares: the bus and its names, blobs, specs, the store, and who holds what."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from nflow.blobs.cache import BlobCache
+from nflow.blobs.files import FileBlobs
+from nflow.blobs.terms import Terms
 from nflow.bus.port import Bus
 from nflow.core.dataset import INLINE, INLINE_SIZE_BYTES, Ref, TaskInput
 from nflow.core.ids import RunId, WorkerId
@@ -24,22 +28,27 @@ class Engine:
     worker: WorkerId
     store: Store
     reconciler: Reconciler = field(default_factory=Reconciler)
+    terms: Terms = field(default_factory=Terms)  #: on which values travel
+    cache_size: int = 0  #: bytes of values that may be kept near the slots
     subjects: Subjects = field(init=False)
     blobs: Blobs = field(init=False)
+    cache: BlobCache = field(init=False)
     specs: Cache[WorkflowSpec] = field(init=False)
     holdings: Holdings = field(init=False)
     index: RunIndex = field(init=False)
 
     def __post_init__(self) -> None:
         self.subjects = Subjects(self.bus.namespace)
-        self.blobs = Blobs(self.bus, self.subjects)
+        files = FileBlobs(Path(self.terms.folder)) if self.terms.folder else None
+        self.blobs = Blobs(self.bus, self.subjects, files)
+        self.cache = BlobCache(self.blobs.server.get, self.cache_size)
         self.specs = spec_cache(self.blobs)
         self.holdings = Holdings(self.bus, self.worker, self.subjects)
         self.index = RunIndex(self.bus, self.subjects)
 
     async def pack_up(self, run: RunId, task_input: TaskInput | None) -> tuple[TaskInput | None, Ref | None]:
         """`task_input` as a message may carry it: itself, or a reference where it is large."""
-        if task_input is None or is_light(task_input):
+        if task_input is None or is_light(task_input, self.terms.inline_size):
             return task_input, None
         return None, await self.blobs.put(run, pack_input(task_input), "input")
 
@@ -53,9 +62,9 @@ class Engine:
         self.holdings.close()
 
 
-def is_light(given: TaskInput) -> bool:
+def is_light(given: TaskInput, room: int = INLINE_SIZE_BYTES) -> bool:
     """Whether a message may carry this itself. Names count too: a join of 100 000 tasks has as many aliases."""
-    room = INLINE_SIZE_BYTES - sum(map(len, given.aliases)) - len(given.datasets)
+    room -= sum(map(len, given.aliases)) + len(given.datasets)
     for dataset in given.datasets:
         room -= sum(map(len, dataset.history)) + sum(map(_weight, dataset.values, dataset.values.values()))
         if room < 0:

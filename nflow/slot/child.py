@@ -3,7 +3,6 @@
 Imports neither the bus nor the settings: it knows the pipe, and nothing of what is behind it.
 """
 
-import importlib
 import logging
 import os
 import signal
@@ -14,20 +13,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from nflow.core.jobs import TaskJob
+from nflow.models.neighbours import Neighbours
 from nflow.programs.lifeline import HAS_LIFELINES, bind
-from nflow.slot.pipe import Pipe, WorkerGone
+from nflow.slot.bulk import WorkerGone
+from nflow.slot.pipe import Pipe
 from nflow.slot.runner import TaskRunner
 
 
 def main() -> None:
     """Serve the worker until it closes the pipe."""
-    sock_fd, stop_fd, life_fd = ours = [int(number) for number in sys.argv[1:4]]
+    sock_fd, bulk_fd, stop_fd, life_fd = ours = [int(number) for number in sys.argv[1:5]]
     for fd in ours:
         os.set_inheritable(fd, False)  # a program that a task starts must not hold the pipe to the worker open
     _die_with_worker(life_fd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
-    pipe = Pipe(socket.socket(fileno=sock_fd))
+    pipe = Pipe(socket.socket(fileno=sock_fd), socket.socket(fileno=bulk_fd))
     _log_through(pipe)
     runner = TaskRunner(pipe, stop_fd, _Home().settle_in)
     with suppress(WorkerGone, BrokenPipeError, ConnectionResetError):
@@ -35,14 +36,17 @@ def main() -> None:
             _, *request = pipe.receive()
             outcome = runner.execute(*request)
             _flush()
+            if not pipe.is_ours:
+                os._exit(0)  # a process that the task has forked came back from its code: only one may speak for it
             pipe.send("done", outcome)
 
 
 class _Home:
-    """Where the process was started, and works where the folder of a run does not exist."""
+    """Where the process was started, and works where the folder of a run does not exist; whose neighbours it knows."""
 
     def __init__(self) -> None:
         self._start = Path.cwd()
+        self._neighbours: Neighbours | None = None
 
     def settle_in(self, job: TaskJob) -> None:
         """Work where the run was submitted, if that folder exists here, and find modules that lie beside its file."""
@@ -50,9 +54,13 @@ class _Home:
             os.chdir(job.directory or self._start)
         except OSError:
             os.chdir(self._start)
-        if job.folder and job.folder not in sys.path:
-            sys.path.append(job.folder)
-            importlib.invalidate_caches()
+        folder, met = Path(job.folder), self._neighbours
+        if not job.folder or (met is not None and (met.folder, met.own) == (folder, job.workflow)):
+            return
+        if met is not None:
+            met.dismiss()
+            met.forget()
+        self._neighbours = Neighbours(folder, job.workflow).welcome()
 
 
 def _flush() -> None:

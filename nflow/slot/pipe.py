@@ -3,23 +3,33 @@
 import os
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import nflow.errors
+from nflow.blobs.terms import Terms
+from nflow.core.ids import RunId
 from nflow.errors import NflowError
+from nflow.slot.bulk import Bulk, WorkerGone
 from nflow.wire.frames import FrameReader, pack_frame
 
 _CHUNK_BYTES = 256 * 1024
 
-
-class WorkerGone(BaseException):
-    """The worker has closed the pipe: there is nobody left to work for."""
+_NO_RUN = RunId("")
+_USUAL_TERMS = Terms()
 
 
 class Pipe:
     """Frames to and from the worker. Threads may send at once; they take turns."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, bulk: socket.socket) -> None:
+        """Make the child's end of the pipe.
+
+        Args:
+            sock: Calls and answers pass here.
+            bulk: Large values pass here.
+        """
+        self.bulk = Bulk(bulk)
         self._sock = sock
         self._process = os.getpid()
         self._frames = FrameReader()
@@ -52,6 +62,7 @@ class Pipe:
     def close(self) -> None:
         """Close this end."""
         self._sock.close()
+        self.bulk.close()
 
 
 class Calls:
@@ -61,14 +72,22 @@ class Calls:
     take the answers to it. What such a thread had asked before, the worker knows, and ends the process.
     """
 
-    def __init__(self, pipe: Pipe) -> None:
+    def __init__(self, pipe: Pipe, run: RunId = _NO_RUN, terms: Terms = _USUAL_TERMS) -> None:
+        self.run = run
+        self.terms = terms  #: on which the values of this task travel
         self._pipe = pipe
+        self._is_cut = False
         self._turn = threading.Lock()
         self._count = 0
         self._over = threading.Event()
 
-    def call(self, name: str, *arguments: Any) -> Any:
+    def call(self, name: str, *arguments: Any, passing: Callable[[Bulk], object] | None = None) -> Any:
         """Ask the worker for something and wait for its answer.
+
+        Args:
+            name: Of the call.
+            arguments: Plain ones.
+            passing: Sends or takes the large value that the call is about.
 
         Raises:
             NflowError: of the class that the worker met; or the task is over, or this is a process that it has forked.
@@ -79,9 +98,14 @@ class Calls:
                 "it has forked. Hand results back to the task, and let it use them."
             )
         with self._turn:
+            if passing is not None:
+                self._begin_to_pass()
             self._count += 1
             if not self._pipe.send("call", self._count, name, *arguments, unless=self._over):
                 raise NflowError(f"The task is over: '{name}' comes too late. Join your threads before the task ends.")
+            if passing is not None:
+                passing(self._pipe.bulk)
+                self._is_cut = False
             while True:
                 kind, number, error, value = self._pipe.receive()
                 if kind == "reply" and number == self._count:
@@ -89,6 +113,12 @@ class Calls:
         if error is not None:
             raise getattr(nflow.errors, error, NflowError)(value)
         return value
+
+    def _begin_to_pass(self) -> None:
+        """What is left of a value that an exception has interrupted would be taken for the next one."""
+        if self._is_cut:
+            raise NflowError("An exception has interrupted a large value on its way: no other can follow it now.")
+        self._is_cut = True
 
     def close(self) -> None:
         """Let nobody call any more."""

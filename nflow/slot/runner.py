@@ -4,31 +4,26 @@ import os
 import resource
 import sys
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from nflow.core.events import Provenance, RemoteError, TaskAborted, TaskEvent, TaskFailed, TaskSucceeded
+from nflow.blobs.terms import Terms
+from nflow.core.events import Provenance, TaskAborted, TaskEvent, TaskFailed, TaskSucceeded
 from nflow.core.ids import WorkerId
 from nflow.core.jobs import TaskJob
-from nflow.errors import MissingModule, NotShippable
+from nflow.errors import MissingModule
 from nflow.models.execution import Aborted, Ending, Failed, Succeeded, run_task
 from nflow.models.task import BaseTask
 from nflow.models.task_context import TaskContext
 from nflow.slot.exchange import BlobAccess, Packer, opened
+from nflow.slot.failure import cut, remote_error
 from nflow.slot.pipe import Calls, Pipe
 from nflow.slot.sight import PipeBlobs, PipeSignal, PipeStore
-from nflow.wire.code import unpack_code
+from nflow.wire.code import forget_classes, unpack_code
 from nflow.wire.messages import pack_events, unpack_input, unpack_job
-
-#: A traceback is cut to this many characters, from its beginning: what was raised stands at its end.
-_LONGEST_TRACEBACK = 16_000
-
-#: The message of an error, and the reason of an ending, are cut after so many: they travel in one record.
-_LONGEST_MESSAGE = 4_000
 
 #: Memory beyond what earlier tasks of this process have used, after which its peak is counted anew.
 _PEAK_STEP_BYTES = 16 * 1024 * 1024
@@ -60,9 +55,16 @@ class TaskRunner:
         self._memory = _Memory()
 
     def execute(
-        self, payload: bytes, input_bytes: bytes | None, code: bytes | None, execution: int, worker: str, host: str
+        self,
+        payload: bytes,
+        input_bytes: bytes | None,
+        code: bytes | None,
+        execution: int,
+        worker: str,
+        host: str,
+        terms: Mapping[str, Any],
     ) -> bytes:
-        """Run one task; its outcome as packed events."""
+        """Run one task; its outcome as packed events. `terms` are the fields of `Terms`."""
         job = unpack_job(payload)
         assert isinstance(job, TaskJob)
         if code is not None:
@@ -70,7 +72,8 @@ class TaskRunner:
         start = time.time()
         self._memory.begin()
         self._settle_in(job)
-        calls = Calls(self._pipe)
+        forget_classes()
+        calls = Calls(self._pipe, job.run, Terms(**terms))
         ending = self._run(job, input_bytes, host, calls)
         provenance = self._provenance(worker, host, start)
         try:
@@ -88,7 +91,7 @@ class TaskRunner:
         except Exception as error:  # noqa: BLE001 - user code is imported here, and may raise whatever it likes
             return Failed(exception=error)
         context = TaskContext(job.name, job.dag, job.workflow, job.run, host)
-        return run_task(task, data, PipeStore(calls), self._signal(calls, self._stop, job), context)
+        return run_task(task, data, PipeStore(calls, job), self._signal(calls, self._stop, job), context)
 
     def _task(self, job: TaskJob) -> BaseTask:
         shipped: Any = unpack_code(self._code[job.code], what=f"Task '{job.name}'")
@@ -101,21 +104,22 @@ class TaskRunner:
     ) -> TaskEvent:
         match ending:
             case Succeeded():
+                output = Packer(blobs).dataset(ending.data)
                 return TaskSucceeded(
                     task=job.task,
                     attempt=job.attempt,
                     execution=execution,
-                    provenance=provenance,
-                    output=Packer(blobs).dataset(ending.data),
+                    provenance=replace(provenance, peak_memory_bytes=self._memory.peak()),  # packing counts too
+                    output=output,
                     limit=ending.limit,
-                    stopped=None if ending.stopped is None else _cut(ending.stopped),
+                    stopped=None if ending.stopped is None else cut(ending.stopped),
                 )
             case Aborted():
                 return TaskAborted(
                     task=job.task,
                     attempt=job.attempt,
                     execution=execution,
-                    reason=_cut(ending.reason),
+                    reason=cut(ending.reason),
                     provenance=provenance,
                 )
             case Failed():
@@ -168,33 +172,3 @@ def _placed(error: BaseException, provenance: Provenance) -> BaseException:
         return error
     where = f"(worker {provenance.worker} on {provenance.host}, {sys.executable})"
     return MissingModule(f"{error} {where}").with_traceback(error.__traceback__)
-
-
-def remote_error(error: BaseException) -> RemoteError:
-    """An exception in words, without the frames of nflow itself."""
-    frames = error.__traceback__
-    while frames is not None and _is_ours(frames) and frames.tb_next:
-        frames = frames.tb_next
-    if isinstance(error, MissingModule | NotShippable) and (frames is None or _is_ours(frames)):
-        # no line of the user's led here, and the words say it all
-        text = "".join(traceback.format_exception_only(error))
-    else:
-        text = "".join(traceback.format_exception(type(error), error, frames))
-    try:
-        message = str(error)
-    except Exception as worse:  # noqa: BLE001 - it is the user's class
-        message = f"(its message cannot be told: {type(worse).__name__})"
-    return RemoteError(
-        type=type(error).__name__,
-        message=_cut(message),
-        traceback=text[-_LONGEST_TRACEBACK:],
-        mro=tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__[:-1]),
-    )
-
-
-def _is_ours(frames: TracebackType) -> bool:
-    return f"{os.sep}nflow{os.sep}" in frames.tb_frame.f_code.co_filename
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"

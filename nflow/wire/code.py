@@ -1,9 +1,9 @@
 """What a task runs ⇄ bytes. Only slots ever unpack it; all others see a digest."""
 
 from nflow.wire.digest import digest
-from nflow.wire.pickling import dump_code, load
+from nflow.wire.pickling import dump_code, forget_classes, load
 
-__all__ = ["digest", "pack_code", "unpack_code"]
+__all__ = ["digest", "forget_classes", "pack_code", "unpack_code"]
 
 
 def pack_code(code: object, *, what: str | None = None) -> bytes:

@@ -6,6 +6,7 @@ file is no module in `sys.modules`.
 
 import io
 import pickle
+import sys
 from collections import ChainMap
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -39,6 +40,17 @@ def dump_code(code: object, what: str) -> bytes:
         return _dump(code, is_code=True)
     except Exception as error:
         raise NotShippable(explain(code, what, error, _attempt_code)) from error
+
+
+def forget_classes() -> None:
+    """Let classes of workflow files be made anew from now on, with attributes as the files give them.
+
+    Else all that a process unpickles of one class shares the class object that came first.
+    """
+    if "cloudpickle" in sys.modules:
+        from cloudpickle import cloudpickle  # noqa: PLC0415 - see `_pickler`
+
+        cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.clear()  # noqa: SLF001 - there is no other way, and its tests use it
 
 
 def load(data: bytes | memoryview, what: str, buffers: Iterable[memoryview] = ()) -> object:

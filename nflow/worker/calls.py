@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from nflow.core.dataset import BLOB, Ref
 from nflow.core.events import DagRequested, StopRequested
 from nflow.core.ids import DagId, DagName
 from nflow.core.jobs import TaskJob
@@ -12,9 +13,12 @@ from nflow.core.workflow_state import name_of
 from nflow.engine.engine import Engine
 from nflow.engine.provenance import provenance_of
 from nflow.errors import JoinRefused, NflowError
-from nflow.store.port import META
+from nflow.store.port import META, Once
+from nflow.store.tree import leaves, parts_of
 from nflow.wire.messages import pack_events, unpack_input
 from nflow.wire.tree import pack_ref, pack_tree, unpack_ref, unpack_tree
+from nflow.worker.channel import Channel
+from nflow.worker.passing import receive, send
 from nflow.worker.pool import Pool
 from nflow.worker.runwatch import RunWatch
 from nflow.worker.runwatches import RunWatches
@@ -48,21 +52,44 @@ class TaskCalls:
             tree = await provenance_of(self._engine, self._job, key)
         return None if tree is None else pack_tree(tree)
 
-    async def _store_set(self, section: str, key: str, tree: bytes) -> None:
-        await self._engine.store.set(self._job.run, key, unpack_tree(tree), section=section)
+    async def _store_set(self, section: str, values: Sequence[tuple[str, bytes]]) -> None:
+        for key, tree in values:
+            await self._engine.store.set(self._job.run, key, unpack_tree(tree), section=section)
 
-    async def _store_extend(self, section: str, key: str, elements: bytes) -> None:
+    async def _store_delete(self, section: str, key: str) -> bool:
+        return await self._engine.store.delete(self._job.run, key, section=section)
+
+    async def _store_keys(self, section: str, prefix: str) -> list[str]:
+        store, run = self._engine.store, self._job.run
+        if not prefix:
+            return sorted(leaves(await store.whole(run, section=section)))
+        tree = await store.get(run, prefix, section=section)
+        return [] if tree is None else sorted(leaves(tree, tuple(parts_of(prefix))))
+
+    async def _store_extend(self, section: str, key: str, elements: bytes, once: Sequence[Any] | None) -> None:
         trees = unpack_tree(elements)
         assert isinstance(trees, list)
-        await self._engine.store.extend(self._job.run, key, trees, section=section)
+        await self._engine.store.extend(self._job.run, key, trees, section=section, once=_once(once))
+
+    async def _store_increment(self, section: str, key: str, by: float, once: Sequence[Any] | None) -> None:
+        await self._engine.store.increment(self._job.run, key, by, section=section, once=_once(once))
+
+    async def _store_compare(self, section: str, key: str, expected: bytes | None, value: bytes) -> bool:
+        before = None if expected is None else unpack_tree(expected)
+        return await self._engine.store.compare_and_set(self._job.run, key, before, unpack_tree(value), section=section)
 
     # --- large values ---
 
-    async def _get_blob(self, ref: bytes) -> bytes:
-        return await self._engine.blobs.get(unpack_ref(ref))
+    async def _get_blob(self, packed: bytes, may_be_cached: bool, channel: Channel) -> None:
+        ref = unpack_ref(packed)
+        try:
+            await send(ref, channel, self._engine.blobs.server, self._engine.cache, may_be_cached=may_be_cached)
+        finally:
+            await channel.end()
 
-    async def _put_blob(self, data: bytes, type_: str) -> bytes:
-        return pack_ref(await self._engine.blobs.put(self._job.run, data, type_))
+    async def _put_blob(self, type_: str, size_bytes: int, channel: Channel) -> bytes:
+        where, digest = await receive(size_bytes, channel, self._engine.blobs.server, self._job.run)
+        return pack_ref(Ref(scheme=BLOB, where=where, size_bytes=size_bytes, digest=digest, type=type_))
 
     # --- signal ---
 
@@ -112,6 +139,8 @@ class TaskCalls:
         return is_so()
 
     async def _stop_dag(self, name: str) -> None:
+        if not isinstance(name, str):  # slots are users' processes, and what is written here all must be able to read
+            raise NflowError(f"{name!r} is no name of a dag.")
         reason = "stop_dag was called"
         await self._ask(StopRequested(reason=reason, by=self._by, dag=DagId(name)))
         if name in (self._job.dag, name_of(self._job.dag)):
@@ -133,3 +162,7 @@ class TaskCalls:
     @property
     def _by(self) -> str:
         return f"{self._job.dag}/{self._job.task}"
+
+
+def _once(identity: Sequence[Any] | None) -> Once | None:
+    return None if identity is None else Once(writer=identity[0], number=identity[1])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from nflow.wire.lines import Line, pack_lines
 
 #: A longer line is cut into several, so that a progress bar without an end does not grow for ever.
-LONGEST_LINE_BYTES = 16 * 1024
+LONGEST_LINE_BYTES = 64 * 1024
 
 #: A logged text is cut after so many characters: it travels in one message.
 LONGEST_LOG = 64 * 1024

@@ -10,7 +10,7 @@ from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
 from nflow.engine.ownership import NotOwner
 from nflow.engine.workflow_driver import WorkflowDriver
-from nflow.errors import Fenced, StorageFull
+from nflow.errors import Fenced, NflowError, StorageFull, StoreUnavailable
 from nflow.worker.reception import Reception
 
 _log = logging.getLogger(__name__)
@@ -105,9 +105,12 @@ class Driving:
             pass
         except Fenced as fenced:
             _log.warning("%s", fenced)
-        except StorageFull as full:  # nothing is wrong but the room, which a person can make
+        except (StorageFull, StoreUnavailable) as full:  # nothing is wrong with the run, and a person can help
             _log.warning("run %s, %s: %s It is tried again.", driver.run, driver.dag or "workflow", full)
             await self._reception.failed(driver.job, message, full, SECOND_TRY)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run goes on elsewhere
-            _log.exception("run %s, %s: its driver failed", driver.run, driver.dag or "workflow")
+            known = isinstance(error, NflowError)  # whose words say it all
+            _log.error(
+                "run %s, %s: its driver failed: %s", driver.run, driver.dag or "workflow", error, exc_info=not known
+            )
             await self._reception.failed(driver.job, message, error, SECOND_TRY)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nflow.engine.sweep import Retention
+
 #: Queues whose jobs need no slots, by custom: a worker that serves only these starts none before they are needed.
 _DRIVERS_ONLY = frozenset({"workflow", "dag"})
 
@@ -15,6 +17,7 @@ class Duties:
     slots: int = 2
     tasks_per_slot: int = 1000  #: a slot is replaced by a fresh one after so many
     listed: bool = True  #: tell others of itself from time to time
+    retention: Retention | None = None  #: how long to keep what is over; None: others see to it
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  #: of the slots; holds no secrets
 
     @property

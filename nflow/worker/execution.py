@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from dataclasses import asdict
 
 from nflow.bus.port import Job
 from nflow.core.events import Provenance, RemoteError, TaskCancelled, TaskEvent, TaskFailed
@@ -126,7 +127,8 @@ class Execution:
         if task.code not in slot.known_code:
             code = await means.code.get(task.code)
             slot.known_code.add(task.code)  # last, for then it is sent there
-        return self.job.payload, given, code, claim.execution, means.engine.holdings.worker, means.host
+        terms = asdict(means.engine.terms)
+        return self.job.payload, given, code, claim.execution, means.engine.holdings.worker, means.host, terms
 
     async def _settle(self, claim: Claim, outcome: bytes, pid: int) -> None:
         try:

@@ -2,8 +2,8 @@
 
 import resource
 
-#: Of one slot: a socket, three pipes, the stop flag, and its process.
-FILES_PER_SLOT = 6
+#: Of one slot: two sockets, three pipes, the stop flag, and its process.
+FILES_PER_SLOT = 7
 
 #: Of everything else: connections, the event loop, logs.
 OTHER_FILES = 128

@@ -18,7 +18,8 @@ from typing import Any, cast
 
 from nflow.wire.frames import FrameReader, pack_frame
 from nflow.worker.capture import Capture, Pipe
-from nflow.worker.slot import Call, SlotDied, answer
+from nflow.worker.channel import Channel
+from nflow.worker.slot import BULKY, Call, SlotDied, answer
 from nflow.worker.stopflag import StopFlag
 
 #: Seconds that are left, after the end of the process, to read what it has sent.
@@ -45,13 +46,16 @@ def describe_death(returncode: int) -> str:
 class ProcessSlot(asyncio.Protocol):
     """One child process, running one task at a time."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stop: StopFlag, life: int, capture: Capture) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], stop: StopFlag, life: int, capture: Capture, channel: Channel
+    ) -> None:
         self.process = process
         self.tasks_done = 0
         self.known_code: set[str] = set()  #: digests of code that the process has at hand
         self.capture = capture
         self._stop = stop
         self._life = life
+        self._channel = channel
         self._frames = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
         self._outcome: asyncio.Future[bytes] | None = None
@@ -154,6 +158,8 @@ class ProcessSlot(asyncio.Protocol):
         self.capture.close()
         os.close(self._life)
         self._stop.close()
+        self._end_calls()
+        self._channel.close()
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_exception(SlotDied(describe_death(self.process.returncode)))
 
@@ -164,11 +170,15 @@ class ProcessSlot(asyncio.Protocol):
         """
         if any(not call.done() for call in self._calls):
             self.kill()
+        self._end_calls()
+
+    def _end_calls(self) -> None:
         for call in self._calls:
             call.cancel()
 
     async def _answer(self, call: Call, number: int, name: str, *arguments: Any) -> None:
-        self._write(await answer(call, number, name, arguments))
+        given = (*arguments, self._channel) if name in BULKY else arguments
+        self._write(await answer(call, number, name, given))
 
     def _send(self, *parts: Any) -> None:
         self._write(pack_frame(*parts))
@@ -184,6 +194,7 @@ class Spawned:
 
     process: subprocess.Popen[bytes]
     ours: socket.socket
+    bulk: socket.socket  #: where large values pass
     out: int
     err: int
     life: int
@@ -195,6 +206,7 @@ class Spawned:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.ours.close()
+        self.bulk.close()
         self.stop.close()
         for fd in (self.out, self.err, self.life):
             os.close(fd)
@@ -206,12 +218,15 @@ def spawn(environment: Mapping[str, str]) -> Spawned:
         sock, their_sock = socket.socketpair()
         ours.callback(sock.close)
         theirs.callback(their_sock.close)
+        bulk, their_bulk = socket.socketpair()
+        ours.callback(bulk.close)
+        theirs.callback(their_bulk.close)
         out, their_out = _pipe(ours, theirs)
         err, their_err = _pipe(ours, theirs)
         life, their_life = _pipe(ours, theirs, to_child=True)
         stop = StopFlag()
         ours.callback(stop.close)
-        passed = (their_sock.fileno(), stop.fileno(), their_life)
+        passed = (their_sock.fileno(), their_bulk.fileno(), stop.fileno(), their_life)
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "nflow.slot.child", *map(str, passed)],  # -P: no file here shadows a module
             stdin=subprocess.DEVNULL,
@@ -222,7 +237,7 @@ def spawn(environment: Mapping[str, str]) -> Spawned:
             env=dict(environment),
         )
         ours.pop_all()
-    return Spawned(process, sock, out, err, life, stop)
+    return Spawned(process, sock, bulk, out, err, life, stop)
 
 
 def _pipe(ours: contextlib.ExitStack, theirs: contextlib.ExitStack, *, to_child: bool = False) -> tuple[int, int]:
@@ -239,7 +254,7 @@ async def start_slot(publish: Publish, spawned: Spawned) -> ProcessSlot:
     loop = asyncio.get_running_loop()
     capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish)
     capture.listen(loop)
-    slot = ProcessSlot(spawned.process, spawned.stop, spawned.life, capture)
+    slot = ProcessSlot(spawned.process, spawned.stop, spawned.life, capture, Channel(spawned.bulk))
     try:
         await loop.create_unix_connection(lambda: slot, sock=spawned.ours)
     except BaseException:

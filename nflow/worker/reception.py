@@ -10,7 +10,15 @@ from nflow.bus.port import Job
 from nflow.core.jobs import Job as Message
 from nflow.engine.engine import Engine
 from nflow.engine.giving_up import give_up
-from nflow.errors import MessageError, NflowError, SchemaTooNew, StorageFull
+from nflow.errors import (
+    BrokenMessage,
+    MessageError,
+    NflowError,
+    SchemaTooNew,
+    StorageFull,
+    StoreTypeError,
+    StoreUnavailable,
+)
 from nflow.wire.frames import pack_plain
 from nflow.wire.messages import unpack_job
 from nflow.wire.subjects import job_place
@@ -64,8 +72,10 @@ class Reception:
         match error:
             case SchemaTooNew():
                 await self._engine.holdings.hand_back(job, UPGRADE_PAUSE)
-            case StorageFull():
+            case StorageFull() | StoreUnavailable():
                 await self._engine.holdings.hand_back(job, pause)
+            case BrokenMessage() | StoreTypeError():  # it will not be better next time
+                await self._lay_down(job, f"{type(error).__name__}: {error}", pause, message)
             case _ if self._failures_of(job) < MOST_TRIES:
                 await self._engine.holdings.hand_back(job, pause)
             case _:

@@ -7,11 +7,16 @@ from typing import Any, Protocol
 
 from nflow.errors import NflowError
 from nflow.wire.frames import pack_frame
+from nflow.worker.channel import ChannelClosed
 
 _log = logging.getLogger(__name__)
 
 Call = Callable[[str, Sequence[Any]], Awaitable[Any]]
 """Makes a call of the task on its run: the name of the call and its arguments."""
+
+
+#: Calls that a large value goes with; they get the slot's `Channel` as one more argument.
+BULKY = frozenset({"get_blob", "put_blob"})
 
 
 class SlotDied(Exception):
@@ -68,6 +73,8 @@ async def answer(call: Call, number: int, name: str, arguments: Sequence[Any]) -
         return pack_frame("reply", number, None, await call(name, arguments))
     except NflowError as error:
         return pack_frame("reply", number, type(error).__name__, str(error))
+    except ChannelClosed:  # nobody is left who could hear of it
+        return b""
     except Exception as error:  # noqa: BLE001 - whatever it is, the task must not wait for ever
         _log.exception("what a task asked for failed: %s", name)
         return pack_frame("reply", number, NflowError.__name__, f"'{name}' failed: {type(error).__name__}: {error}")

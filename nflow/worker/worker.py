@@ -11,6 +11,7 @@ from nflow.core.ids import WorkerId
 from nflow.engine.claims import Claimer
 from nflow.engine.engine import Engine
 from nflow.engine.specs import code_cache
+from nflow.engine.sweep import Sweeper
 from nflow.wire.python import python_tag
 from nflow.wire.subjects import ANY_PYTHON
 from nflow.worker.driving import Driving
@@ -63,6 +64,7 @@ class Worker:
             )
         )
         self._driving = {kind: Driving(engine) for kind in _DRIVEN}
+        self._sweeper = None if duties.retention is None else Sweeper(engine, duties.retention)
         self._heartbeat = Heartbeat(engine, duties, lambda: (self.tasks, self.drives), __version__)
 
     @property
@@ -82,6 +84,7 @@ class Worker:
 
     async def start(self) -> None:
         """Take work from all queues."""
+        await self._engine.blobs.check()
         allow_open_files(self._duties.slots + MOST_LENT)
         openings = [
             self._open(kind, name, ANY_PYTHON, driving.on_job, driving.add)
@@ -97,6 +100,8 @@ class Worker:
         await asyncio.gather(*openings)
         if self._duties.listed:
             self._heartbeat.start()
+        if self._sweeper is not None:
+            self._sweeper.start()
 
     async def drain(self) -> None:
         """Take no more, hand back what is only driven here, and return when the last task has ended."""
@@ -126,7 +131,10 @@ class Worker:
                 await self._pool.ended()
         for spawned in self._spawned:
             spawned.discard()
+        if self._sweeper is not None:
+            await self._sweeper.close()
         await self._heartbeat.close()
+        await self._engine.cache.close()
 
     async def _open(
         self, kind: str, name: str, python: str, on_job: Callable[[Job], None], add: Callable[[Intake], None]

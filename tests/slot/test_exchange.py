@@ -2,9 +2,10 @@
 
 import pytest
 
+from nflow.blobs.terms import Terms
 from nflow.core.dataset import BLOB, INLINE, INLINE_SIZE_BYTES, Dataset, Ref, TaskInput
 from nflow.slot.exchange import LONGEST_HISTORY, Packer, grown, opened
-from nflow.wire.digest import digest
+from nflow.wire.values import Encoded
 
 
 class Shelf:
@@ -13,15 +14,16 @@ class Shelf:
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
         self.fetched: list[str] = []
+        self.terms = Terms(max_value_size=1_000_000)
 
-    def get_blob(self, ref: Ref) -> bytes:
+    def get_blob(self, ref: Ref, what: str = "") -> bytes:
         self.fetched.append(str(ref.where))
         return self.blobs[str(ref.where)]
 
-    def put_blob(self, data: bytes, type: str) -> Ref:  # noqa: A002 - the port's word
+    def put_blob(self, value: Encoded, digest: str | None = None) -> Ref:
         where = f"blob{len(self.blobs)}"
-        self.blobs[where] = bytes(data)
-        return Ref(scheme=BLOB, where=where, size_bytes=len(data), digest=digest(data), type=type)
+        self.blobs[where] = value.data
+        return Ref(scheme=BLOB, where=where, size_bytes=value.size_bytes, digest=value.digest, type=value.type)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nflow.core.dataset import INLINE
 from nflow.errors import BrokenMessage, MissingModule, NotShippable, SchemaTooNew
-from nflow.wire.digest import digest
+from nflow.wire.digest import digest_of_parts
 from nflow.wire.values import decode, encode, inline
 
 from .same import same
@@ -392,8 +392,22 @@ def test_an_encoded_value_knows_its_size_and_digest_without_being_joined():
     encoded = encode({"a": bytearray(100), "b": list(range(10))})
 
     assert encoded.size_bytes == len(encoded.data)
-    assert encoded.digest == digest(encoded.data)
+    assert encoded.digest == digest_of_parts([encoded.data])
 
 
 def test_the_same_value_has_the_same_bytes():
     assert encode({"a": (1, 2.5), "b": [None]}).data == encode({"a": (1, 2.5), "b": [None]}).data
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_large_bytes_are_not_copied_on_their_way_out_and_come_back_as_they_were(kind):
+    value = kind(b"ab" * 100_000)
+
+    encoded = encode(value)
+
+    assert any(part is value for part in encoded.parts)
+    assert encoded.type == kind.__name__
+    for data in (encoded.data, bytearray(encoded.data), memoryview(bytearray(encoded.data))):
+        back = decode(data)
+        assert type(back) is kind
+        assert back == value

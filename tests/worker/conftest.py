@@ -54,6 +54,7 @@ class Bench:
         self.slots: list[Slot] = []
         self.messages: list[bytes] = []
         self.printed = asyncio.Event()
+        self.terms: dict[str, Any] = {}
 
     async def slot(self) -> Slot:
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
@@ -74,7 +75,9 @@ class Bench:
         code = pack_code(PythonTask("work", callback).shipped())
         job = task_job(code=digest(code), **fields)
         async with asyncio.timeout(PATIENCE):
-            outcome = await slot.run((pack_job(job), None, code, 1, "me", "host"), subject="l.w", attempt=1, call=call)
+            outcome = await slot.run(
+                (pack_job(job), None, code, 1, "me", "host", self.terms), subject="l.w", attempt=1, call=call
+            )
         [event] = unpack_events(outcome)
         return event
 

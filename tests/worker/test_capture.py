@@ -88,7 +88,7 @@ async def test_lines_belong_to_the_attempt_that_wrote_them(printing):
 
 
 async def test_a_line_without_end_is_cut(printing):
-    os.write(printing.out, b"x" * 3 * LONGEST_LINE_BYTES + b"y\n")
+    await asyncio.to_thread(os.write, printing.out, b"x" * 3 * LONGEST_LINE_BYTES + b"y\n")
 
     printing.capture.end()
 

@@ -242,7 +242,7 @@ async def test_threads_of_a_task_call_and_log_at_once(bench):
     calls: list[int] = []
 
     async def call(name, arguments):
-        calls.append(len(arguments[2]))
+        calls.append(len(arguments[1][0][1]))
 
     def work(data, store, signal, context):
         import logging
@@ -263,11 +263,14 @@ async def test_threads_of_a_task_call_and_log_at_once(bench):
 
 def _blobs(call):
     from nflow.core.dataset import BLOB, Ref
+    from nflow.wire.digest import DIGEST_LENGTH
     from nflow.wire.tree import pack_ref
 
     async def answer(name, arguments):
         if name == "put_blob":
-            return pack_ref(Ref(scheme=BLOB, where="b", size_bytes=len(arguments[0]), digest="", type=arguments[1]))
+            type_, size_bytes, channel = arguments
+            await channel.receive(size_bytes + DIGEST_LENGTH)
+            return pack_ref(Ref(scheme=BLOB, where="b", size_bytes=size_bytes, digest="", type=type_))
         return await call(name, arguments)
 
     return answer
@@ -299,7 +302,7 @@ async def test_a_thread_that_outlives_its_task_cannot_speak_for_the_next_one(ben
     calls: list[str] = []
 
     async def call(name, arguments):
-        calls.append(arguments[1])
+        calls.append(arguments[1][0][0])
 
     def first(data, store, signal, context):
         import builtins
@@ -336,7 +339,7 @@ async def test_a_forked_process_cannot_use_the_pipe_of_its_task(bench):
     calls: list[str] = []
 
     async def call(name, arguments):
-        calls.append(arguments[1])
+        calls.append(arguments[1][0][0])
 
     def work(data, store, signal, context):
         import logging
@@ -360,6 +363,81 @@ async def test_a_forked_process_cannot_use_the_pipe_of_its_task(bench):
     assert calls == ["from the task"]
     assert "forked" in bench.text()[0]
     assert bench.text("err") == ["WARNING forked: logged in a fork"]
+
+
+async def test_a_forked_process_that_comes_back_from_its_task_does_not_speak_for_it(bench):
+    def work(data, store, signal, context):
+        if not os.fork():
+            return
+        os.wait()
+        print("the parent")
+
+    slot = await bench.slot()
+
+    assert isinstance(await bench.run(work, on=slot), TaskSucceeded)
+    assert isinstance(await bench.run(lambda data, store, signal, context: print("the next"), on=slot), TaskSucceeded)
+    assert bench.text() == ["the parent", "the next"]
+
+
+async def test_attributes_of_classes_are_fresh_for_each_task(bench):
+    class Cache:
+        hits = 0
+
+    def work(data, store, signal, context):
+        Cache.hits += 1
+        print(Cache.hits)
+
+    slot = await bench.slot()
+    await bench.run(work, on=slot)
+    await bench.run(work, on=slot)
+
+    assert bench.text() == ["1", "1"]
+
+
+async def test_neighbours_of_two_workflows_are_not_mistaken_for_each_other(bench, tmp_path):
+    def work(data, store, signal, context):
+        import colorsys
+
+        import helpers
+        import helpers.deep
+
+        print(helpers.WHO, helpers.deep.WHO, hasattr(colorsys, "rgb_to_hls"))
+
+    slot = await bench.slot()
+    for name in ("one", "two", "one"):
+        package = tmp_path / name / "helpers"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text(f"WHO = {name!r}")
+        (package / "deep.py").write_text(f"WHO = {name!r}")
+        (tmp_path / name / "colorsys.py").touch()
+        assert isinstance(await bench.run(work, on=slot, folder=str(tmp_path / name)), TaskSucceeded)
+
+    assert bench.text() == ["one one True", "two two True", "one one True"]
+
+
+async def test_a_neighbour_comes_before_an_installed_module(bench, tmp_path):
+    def work(data, store, signal, context):
+        import hypothesis
+
+        print(hypothesis.WHO)
+
+    (tmp_path / "hypothesis.py").write_text("WHO = 'a neighbour'")
+
+    assert isinstance(await bench.run(work, folder=str(tmp_path)), TaskSucceeded)
+    assert bench.text() == ["a neighbour"]
+
+
+@pytest.mark.parametrize("wrong", [["sub:1"], b"sub:1", 5])
+async def test_what_is_no_name_of_a_dag_is_refused_before_it_is_written_down(bench, wrong):
+    def work(data, store, signal, context):
+        for call in (signal.stop_dag, signal.is_completed, signal.start_dag):
+            try:
+                call(wrong)
+            except TypeError as error:
+                print(error)
+
+    assert isinstance(await bench.run(work), TaskSucceeded)
+    assert bench.text() == [f"Give the name of a dag, as text such as 'sub_dag' or 'sub_dag:1', not {wrong!r}."] * 3
 
 
 async def test_a_stop_that_comes_before_the_task_runs_is_seen_by_it(bench):
