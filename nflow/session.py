@@ -7,18 +7,28 @@ import secrets
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from types import ModuleType
 
+from nflow.blobs.terms import Terms
 from nflow.bus.nats import Login, NatsBus, connect
+from nflow.bus.port import Bus
 from nflow.config import Settings
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
+from nflow.engine.sweep import Retention
+from nflow.errors import StoreUnavailable
 from nflow.server import Attachment, attach
 from nflow.store.kv import KvStore
+from nflow.store.port import Store
 
 
 @asynccontextmanager
 async def open_engine(
-    settings: Settings, *, name: str | None = None, attaching: Future[Attachment] | None = None
+    settings: Settings,
+    *,
+    name: str | None = None,
+    attaching: Future[Attachment] | None = None,
+    works: bool = False,
 ) -> AsyncIterator[Engine]:
     """An engine on the configured server, else on the embedded one, which is started if need be.
 
@@ -26,32 +36,100 @@ async def open_engine(
         settings: Where the server is, and how to log in.
         name: What this process is called among the workers.
         attaching: The embedded server, where a thread attaches to it already.
+        works: Whether it is to run tasks, and so needs the store from the beginning.
+
+    Raises:
+        ServerError: there is no server, it does not serve, or the database of the store cannot be used.
     """
     if settings.server.url is not None:
-        async with _engine(settings.server.url, settings, _login(settings), name) as engine:
+        async with _engine(settings.server.url, settings, _login(settings), name, works=works) as engine:
             yield engine
         return
     attachment = await (asyncio.wrap_future(attaching) if attaching else asyncio.to_thread(attach, settings))
     try:
         attachment.watch()
-        async with _engine(attachment.url, settings, Login(token=attachment.token), name) as engine:
+        async with _engine(attachment.url, settings, Login(token=attachment.token), name, works=works) as engine:
             yield engine
     finally:
         await asyncio.to_thread(attachment.detach)
 
 
 @asynccontextmanager
-async def _engine(url: str, settings: Settings, login: Login, name: str | None) -> AsyncIterator[Engine]:
+async def _engine(
+    url: str, settings: Settings, login: Login, name: str | None, *, works: bool
+) -> AsyncIterator[Engine]:
     worker = worker_id(name)
     bus: NatsBus = await connect(
         url, namespace=settings.server.namespace, replicas=settings.server.replicas, name=worker, **login
     )
-    engine = Engine(bus, worker, KvStore(bus))
     try:
-        yield engine
+        async with _store(settings, bus, works=works) as store:
+            engine = Engine(bus, worker, store, terms=_terms(settings), cache_size=settings.blobs.cache_size)
+            try:
+                yield engine
+            finally:
+                engine.close()
     finally:
-        engine.close()
         await bus.close()
+
+
+@asynccontextmanager
+async def _store(settings: Settings, bus: Bus, *, works: bool) -> AsyncIterator[Store]:
+    if settings.store.database is None:
+        yield KvStore(bus)
+        return
+    mongo = _mongo()
+    connection = mongo.Connection(
+        settings.store.database, timeout=settings.store.timeout, namespace=settings.server.namespace
+    )
+    store = mongo.MongoStore(connection)
+    try:
+        if works:
+            await connection.check()
+        yield store
+    finally:
+        await store.close()
+
+
+async def look_at_store(settings: Settings) -> str | None:
+    """Where the store's database is, without its secrets, once it has answered; None if the server has the store.
+
+    Raises:
+        StoreUnavailable: it cannot be worked with; the message says why.
+    """
+    if settings.store.database is None:
+        return None
+    connection = _mongo().Connection(settings.store.database, timeout=settings.store.timeout)
+    try:
+        await connection.check(only_look=True)
+        return str(connection.address)
+    finally:
+        await connection.close()
+
+
+def _mongo() -> ModuleType:
+    try:
+        from nflow.store import mongo  # noqa: PLC0415 - it needs an extra, and is slow to import
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("nflow"):
+            raise
+        raise StoreUnavailable(
+            f"store.url names a MongoDB, and '{error.name}' is not installed here: pip install 'nflow[mongodb]'"
+        ) from None
+    return mongo
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        inline_size=int(settings.limits.inline_size),
+        max_value_size=int(settings.limits.max_value_size),
+        folder=str(settings.blobs.folder or ""),
+    )
+
+
+def retention(settings: Settings) -> Retention:
+    """How long workers keep what is over."""
+    return Retention(failed=settings.retention.failed, history=settings.retention.history)
 
 
 def worker_id(name: str | None = None) -> WorkerId:

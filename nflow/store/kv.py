@@ -79,8 +79,7 @@ class KvStore:
             own = _own(above, place)
             seq = await self._write(place, Set(value=value), expect=own.seq if own else 0)
             if seq is not None:
-                if not is_clean or own is not None:
-                    await self._clear(place, seq, own)
+                await (self._discard_of([own] if own else []) if is_clean else self._clear(place, seq, own))
                 return
 
     async def delete(self, run: RunId, key: str, *, section: str = DATA) -> bool:
@@ -197,8 +196,12 @@ class KvStore:
         """Remove what a change of the key itself has made void: all that is older, and the large values in it."""
         void = [entry for entry in await self._entries(place) if entry.seq < seq]
         await self._bus.purge(place.all, through=seq - 1)
-        changes = [entry.change for entry in void] + ([own.change] if own else [])
-        await self._discard({ref.where: ref for change in changes for ref in _large_in(change)}.values())
+        await self._discard_of(void if own is None else [*void, own])
+
+    async def _discard_of(self, void: Iterable[Entry]) -> None:
+        refs = {ref.where: ref for entry in void for ref in _large_in(entry.change)}
+        if refs:
+            await self._discard(refs.values())
 
     def _sum_up(self, place: "_Place", entries: list[Entry]) -> None:
         """Begin to sum up what was pushed or added to this key, unless that is being done."""

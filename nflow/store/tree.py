@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from nflow.core.dataset import INLINE, Ref, Tree
+from nflow.core.keys import fault_of
 from nflow.errors import StoreTypeError
 from nflow.wire.entries import canonical
 from nflow.wire.values import decode, inline
-
-#: Each part of a key is one of an address, which must not be too long.
-MOST_PARTS = 20
-LONGEST_KEY = 4096
 
 #: The types whose values can be added up.
 _NUMBERS = ("int", "float")
@@ -19,19 +16,13 @@ def parts_of(key: str) -> list[str]:
     """The parts of a dotted key.
 
     Raises:
-        StoreTypeError: the key is no string, or a part of it is empty.
+        StoreTypeError: the key is no string, a part of it is empty, or it is too long.
     """
     if not isinstance(key, str):
         raise StoreTypeError(f"A key of the store is text such as 'sample.name', not {type(key).__name__}.")
-    parts = key.split(".")
-    if not all(parts):
-        raise StoreTypeError(f"The key {shown(key)} of the store has an empty part. Write it like 'sample.name'.")
-    if len(parts) > MOST_PARTS or len(key) > LONGEST_KEY:
-        raise StoreTypeError(
-            f"The key {shown(key)} of the store is too long: it has {len(parts)} parts and {len(key)} characters, of "
-            f"which it may have {MOST_PARTS} and {LONGEST_KEY}. Store a dict under a shorter key."
-        )
-    return parts
+    if fault := fault_of(key):
+        raise StoreTypeError(f"The key {shown(key)} of the store {fault}")
+    return key.split(".")
 
 
 def shown(key: str) -> str:

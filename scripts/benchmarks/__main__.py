@@ -8,8 +8,9 @@ import platform
 import signal
 import sys
 import time
+from functools import partial
 
-from benchmarks import costs, flow
+from benchmarks import costs, flow, values
 from benchmarks.figure import HEADER, Effort, Figure, Result, line
 from benchmarks.station import BenchError
 from nflow.loop import run
@@ -104,6 +105,19 @@ FIGURES = (
         floor="graphlib's preparation of the graph",
         measure=costs.planning,
     ),
+    *(
+        Figure(
+            name=f"{way}-{place}-{values.named(size).replace(' ', '')}",
+            what=f"{way} {values.named(size)}, {values.PLACES[place]}",
+            unit="MB/s",
+            is_rate=True,
+            floor="copying a file of that size, to the disk",
+            measure=partial(values.throughput, place=place, way=way, size_bytes=size),
+        )
+        for place in values.PLACES
+        for way in values.WAYS
+        for size in values.SIZES_BYTES
+    ),
 )
 
 
@@ -118,7 +132,7 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="fail when a budget is missed")
     options = parser.parse_args()
     if options.list:
-        sys.stdout.write("".join(f"{figure.name:<14} {figure.what}\n" for figure in FIGURES))
+        sys.stdout.write("".join(f"{figure.name:<18} {figure.what}\n" for figure in FIGURES))
         return 0
     figures = [figure for figure in FIGURES if not options.only or figure.name in options.only]
     return run(_measure_all(figures, options))

@@ -35,7 +35,9 @@ class BenchError(Exception):
 class Station:
     """A worker with two slots on its own embedded server, gone without a trace when the `async with` is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        """Make one that is not open yet; `variables` are added to the environment of its workers."""
+        self._variables = dict(variables or {})
         self.folder = Path(tempfile.mkdtemp(prefix="nflow-bench-"))
         self.client: Client
         self.floor: Floor
@@ -66,7 +68,7 @@ class Station:
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=PIPE,
-            env=environment(self.folder / "home"),
+            env=environment(self.folder / "home") | self._variables,
         )
         self._stack.push_async_callback(end, process)
         self.workers.append(process)

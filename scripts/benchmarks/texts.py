@@ -112,3 +112,38 @@ def wait_once(data, store, signal, context):
 dag = Dag("main_dag")
 dag.define({PythonTask(name="wait_once", callback=wait_once): None})
 """
+
+
+#: One task makes a value, the next one takes it; written down: when the first one ended and the second one began, and
+#: the seconds until the second one had the value.
+VALUE = """
+import time
+from pathlib import Path
+
+import numpy as np
+
+from nflow.models import Dag, Option, Parameters
+from nflow.tasks import PythonTask
+
+parameters = Parameters([Option("out"), Option("size", type=int)])
+
+
+def make(data, store, signal, context):
+    out = Path(store.get("out"))
+    data["value"] = np.arange(store.get("size") // 8)
+    data["value"][0] = time.time_ns()  # else a worker may have it at hand from the run before
+    out.write_text(f"{time.time()}")
+
+
+def take(data, store, signal, context):
+    at = time.time()
+    value = data["value"]
+    seconds = time.time() - at
+    with Path(store.get("out")).open("a") as out:
+        out.write(f" {at} {seconds}")
+    assert value[-1] == len(value) - 1
+
+
+dag = Dag("main_dag")
+dag.define({PythonTask(name="make", callback=make): PythonTask(name="take", callback=take)})
+"""
