@@ -82,6 +82,12 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
         "worker.queues": "task, detector",
         "worker.tasks_per_slot": "5",
         "worker.grace": "0.5",
+        "blobs.url": "file:///gpfs/nflow",
+        "blobs.cache_size": "512 MiB",
+        "limits.inline_size": "8KiB",
+        "limits.max_value_size": "1073741824",
+        "retention.failed": "12h",
+        "retention.history": "never",
     }
     for name, value in values.items():
         monkeypatch.setenv(config.variable(name), value)
@@ -93,6 +99,35 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
     assert settings.server.replicas == 3
     assert settings.workflows.folders == (Path("flows").absolute(), tmp_path)
     assert settings.worker.queues == ("task", "detector")
+    assert settings.blobs.folder == Path("/gpfs/nflow")
+    assert settings.blobs.cache_size == 512 * 1024**2
+    assert (settings.limits.inline_size, settings.limits.max_value_size) == (8192, 1024**3)
+    assert (settings.retention.failed, settings.retention.history) == (12 * 3600, float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [('"7d"', 604800), ('"30m"', 1800), ('"1h 30m"', 5400), ('"0.5d"', 43200), ('"90"', 90), ("90", 90), ('"0s"', 0)],
+)
+def test_a_duration_has_units_or_is_in_seconds(written, seconds):
+    write(Path("nflow.toml"), f"[retention]\nfailed = {written}\n")
+
+    assert config.load().retention.failed == seconds
+
+
+@pytest.mark.parametrize("written", ['"7 weeks"', '"d"', '"-1h"', "-1", '"nan"', "true", "[]"])
+def test_what_is_no_duration_is_refused(written):
+    write(Path("nflow.toml"), f"[retention]\nfailed = {written}\n")
+
+    with pytest.raises(ConfigError, match=r"retention\.failed in .*nflow\.toml: "):
+        config.load()
+
+
+def test_data_go_with_their_history_at_the_latest():
+    write(Path("nflow.toml"), '[retention]\nfailed = "31d"\n')
+
+    with pytest.raises(ConfigError, match=r"retention\.history is shorter than retention\.failed"):
+        config.load()
 
 
 def test_paths_in_a_file_start_from_the_files_folder(tmp_path, monkeypatch):

@@ -131,6 +131,9 @@ class Bus(Protocol):
     async def last_of_each(self, subjects: list[str]) -> list[Record]:
         """The newest record of every subject that matches one of these (wildcards allowed), in stream order."""
 
+    async def heads(self, subject: str, tokens: int) -> set[str]:
+        """The first `tokens` tokens of all subjects that match `subject` and have records: what there is, by name."""
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """Remove every record that matches `subject`, up to this sequence if one is given."""
 

@@ -79,6 +79,11 @@ def stream_of(subject: str) -> str:
     return f"{first}_{_STREAM_OF_KIND[second]}"
 
 
+def head_of(subject: str, tokens: int) -> str:
+    """The first tokens of a subject."""
+    return ".".join(subject.split(".", tokens)[:tokens])
+
+
 def is_stored(subject: str) -> bool:
     """Whether a message to `subject` is kept by a stream."""
     first, *rest = subject.split(".", 2)

@@ -21,6 +21,11 @@ WorkflowArgument = Annotated[str, typer.Argument(help="Path of a workflow file, 
 ArgumentsArgument = Annotated[list[str] | None, typer.Argument(help="Parameters of the workflow.", metavar="KEY=VALUE")]
 QueueOption = Annotated[str, typer.Option("--queue", "-q", help="Workflow queue to put the run into.")]
 
+KeepDataOption = Annotated[
+    bool,
+    typer.Option("--keep-data", "-k", help="Keep the store of the run, and what its tasks hand on, if it succeeds."),
+]
+
 
 def load_settings(server: str | None = None, **overrides: object) -> "Settings":
     """The settings, with the flags of this command over them."""

@@ -56,7 +56,7 @@ def copy(
         what = "is a file" if destination.exists() else "does not exist"
         raise UsageError(f"'{destination}' {what}. Name a folder that is there, e.g. nflow examples copy .")
     target = destination / "examples"
-    there = [(file, target / file.name) for file in files()]
+    there = [(file, target / file.name) for file in (*files(), folder() / "README.md")]
     changed = [own.name for file, own in there if own.exists() and own.read_bytes() != file.read_bytes()]
     if changed and not force:
         names = ", ".join(changed)
@@ -64,7 +64,7 @@ def copy(
     target.mkdir(exist_ok=True)
     for file, own in there:
         shutil.copyfile(file, own)
-    say(f"Copied {len(there)} examples to {target}. Try: nflow run sequence")
+    say(f"Copied {len(there) - 1} examples to {target}; its README.md leads through them. Try: nflow run sequence")
 
 
 def _purpose(file: Path) -> str:

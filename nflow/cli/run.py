@@ -8,6 +8,7 @@ import typer
 from nflow.cli.arguments import (
     ArgumentsArgument,
     JsonOption,
+    KeepDataOption,
     QueueOption,
     ServerOption,
     WorkflowArgument,
@@ -22,6 +23,7 @@ def run(
     workflow: WorkflowArgument,
     arguments: ArgumentsArgument = None,
     queue: QueueOption = "workflow",
+    keep_data: KeepDataOption = False,
     slots: Annotated[
         int | None, typer.Option("--slots", help="Tasks to run at a time; by default the number of cores.", min=1)
     ] = None,
@@ -59,5 +61,5 @@ def run(
         from nflow import loop  # noqa: PLC0415 - the bus and all that is needed only from here on
         from nflow.cli.running import Running  # noqa: PLC0415
 
-        running = Running(settings, loaded, shipment, queue=queue, works=works, as_json=as_json)
+        running = Running(settings, loaded, shipment, queue=queue, keep_data=keep_data, works=works, as_json=as_json)
         return loop.run(running.run(head_start))

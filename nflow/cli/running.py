@@ -22,7 +22,7 @@ from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
 from nflow.errors import NflowError
 from nflow.models.workflow import Workflow
-from nflow.session import open_engine
+from nflow.session import open_engine, retention
 from nflow.shipment import Shipment
 from nflow.worker.duties import Duties
 from nflow.worker.worker import Worker
@@ -41,6 +41,7 @@ class Running:
         shipment: Shipment,
         *,
         queue: str,
+        keep_data: bool,
         works: bool,
         as_json: bool,
     ) -> None:
@@ -48,6 +49,7 @@ class Running:
         self._workflow = workflow
         self._shipment = shipment
         self._queue = queue
+        self._keep_data = keep_data
         self._works = works
         self._as_json = as_json
         self._stage = Stage(screen(workflow.name, quiet=as_json))
@@ -59,7 +61,7 @@ class Running:
         """Run it; the exit code."""
         try:
             with self._interrupts.caught():
-                async with open_engine(self._settings, attaching=head_start.attachment) as engine:
+                async with open_engine(self._settings, attaching=head_start.attachment, works=self._works) as engine:
                     await self._run(engine, head_start)
         except asyncio.CancelledError:
             if not self._interrupts.count:
@@ -74,7 +76,7 @@ class Running:
         if before:
             self._stage.note(going_on(before))
         async with self._working(engine, head_start):
-            run = await client.send(self._shipment, queue=self._queue)
+            run = await client.send(self._shipment, queue=self._queue, keep_data=self._keep_data)
             if not self._works and (missing := await advice(engine, self._workflow, self._queue)):
                 self._stage.note(missing)
             view = view_of(self._workflow)
@@ -129,6 +131,7 @@ class Running:
             queues=tuple(dict.fromkeys((*settings.queues, *needed_queues(self._workflow, self._queue)))),
             slots=settings.slots,
             tasks_per_slot=settings.tasks_per_slot,
+            retention=retention(self._settings),
             environment=slot_environment(),
         )
         worker = Worker(engine, duties, head_start.take_slots())

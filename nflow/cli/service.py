@@ -10,10 +10,10 @@ from nflow.cli.arguments import load_settings
 from nflow.cli.finding import PATIENCE, Finding, ok, problem, warning, within
 from nflow.config import Settings
 from nflow.engine.engine import Engine
-from nflow.errors import NflowError, ServerError
+from nflow.errors import ConfigError, NflowError, ServerError, StoreUnavailable
 from nflow.server import process
 from nflow.server.folder import Folder, url_of
-from nflow.session import open_engine
+from nflow.session import look_at_store, open_engine
 from nflow.wire.python import python_tag
 from nflow.worker.heartbeat import workers
 
@@ -42,9 +42,12 @@ async def service(reachable: Settings) -> list[Finding]:
     """Look at the server of these settings; nothing is started for this."""
     found: list[Finding] = []
     try:
+        found += await _store(reachable)
         async with asyncio.timeout(CONNECTING + ASKING):
             async with open_engine(reachable, name="doctor") as engine:
                 await _look(engine, reachable.server.url, found)
+    except (StoreUnavailable, ConfigError):
+        pass  # told above
     except ServerError as error:
         found.append(problem("server", str(error)))
     except NflowError as error:
@@ -81,6 +84,15 @@ async def _look(engine: Engine, url: str | None, found: list[Finding]) -> None:
     found.append(_workers(listed))
     found.append(await _runs(engine, listed))
     found.append(await _dead_letters(engine))
+
+
+async def _store(settings: Settings) -> list[Finding]:
+    """How the database of the store is, where one is configured."""
+    try:
+        address = await look_at_store(settings)
+    except (StoreUnavailable, ConfigError) as error:
+        return [problem("store", str(error))]
+    return [] if address is None else [ok("store", address)]
 
 
 async def _round_trip(engine: Engine) -> Finding:

@@ -7,6 +7,7 @@ import typer
 
 from nflow.cli.arguments import (
     ArgumentsArgument,
+    KeepDataOption,
     QueueOption,
     ServerOption,
     WorkflowArgument,
@@ -27,6 +28,7 @@ def start(
     workflow: WorkflowArgument,
     arguments: ArgumentsArgument = None,
     queue: QueueOption = "workflow",
+    keep_data: KeepDataOption = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Return when the run has ended; exit code 1 if it failed or was stopped.")
     ] = False,
@@ -48,17 +50,19 @@ def start(
         shipment = pack(loaded, values)  # bad input is told before anything is started
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
-    return loop.run(_start(settings, loaded, shipment, queue=queue, wait=wait))
+    return loop.run(_start(settings, loaded, shipment, queue=queue, keep_data=keep_data, wait=wait))
 
 
-async def _start(settings: "Settings", workflow: "Workflow", shipment: "Shipment", *, queue: str, wait: bool) -> int:
+async def _start(
+    settings: "Settings", workflow: "Workflow", shipment: "Shipment", *, queue: str, keep_data: bool, wait: bool
+) -> int:
     from nflow.cli.needs import advice  # noqa: PLC0415
     from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
-        run = await client.send(shipment, queue=queue)
+        run = await client.send(shipment, queue=queue, keep_data=keep_data)
         sys.stdout.write(f"{run}\n")
         sys.stdout.flush()
         if text := await advice(engine, workflow, queue):

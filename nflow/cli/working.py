@@ -7,7 +7,7 @@ import signal
 
 from nflow.cli.edge import FAILED
 from nflow.config import Settings, slot_environment
-from nflow.session import open_engine
+from nflow.session import open_engine, retention
 from nflow.worker.duties import Duties
 from nflow.worker.worker import Worker
 
@@ -20,9 +20,10 @@ async def work(settings: Settings, name: str | None) -> None:
         queues=tuple(settings.worker.queues),
         slots=settings.worker.slots,
         tasks_per_slot=settings.worker.tasks_per_slot,
+        retention=retention(settings),
         environment=slot_environment(),
     )
-    async with open_engine(settings, name=name) as engine:
+    async with open_engine(settings, name=name, works=True) as engine:
         worker = Worker(engine, duties)
         leaving = _Leaving(worker)  # before it takes work: from then on a signal must not end it unasked
         try:

@@ -4,22 +4,41 @@ It is folded from the event logs when somebody asks, so that it costs a run noth
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from nflow.bus.port import Record
 from nflow.core.dataset import Ref, Tree
 from nflow.core.events import DagFinished, RunStarted, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
-from nflow.core.jobs import TaskJob
+from nflow.core.ids import DagName, RunId
+from nflow.core.spec import TaskSpec
 from nflow.core.workflow_state import name_of as dag_name_of
 from nflow.engine.engine import Engine
+from nflow.errors import BlobLost
 from nflow.store.tree import parts_of, reach
 from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, name_of
 from nflow.wire.values import inline
 
 
-async def provenance_of(engine: Engine, job: TaskJob, key: str) -> Tree | None:
+class OfRun(Protocol):
+    """What belongs to a run: one of its jobs, or its entry in the index."""
+
+    @property
+    def run(self) -> RunId:
+        """Which run."""
+
+    @property
+    def workflow(self) -> str:
+        """What it is a run of."""
+
+
+async def provenance_of(engine: Engine, job: OfRun, key: str) -> Tree | None:
     """What is at a dotted `key` of the provenance of the run of `job`."""
+    return reach(await all_provenance_of(engine, job), parts_of(key))
+
+
+async def all_provenance_of(engine: Engine, job: OfRun) -> dict[str, Tree]:
+    """All that is known of who did what in the run of `job`."""
     document: dict[str, Any] = {"name": job.workflow, "log": {}}
     spec = ""
     after, pending = 0, 1
@@ -30,19 +49,27 @@ async def provenance_of(engine: Engine, job: TaskJob, key: str) -> Tree | None:
             after = record.seq
         pending = page.pending if page.records else 0
     await _add_queues(engine, job, document, spec)
-    return reach(_tree(document), parts_of(key))
+    return {key: _tree(value) for key, value in document.items()}
 
 
-async def _add_queues(engine: Engine, job: TaskJob, document: dict[str, Any], spec: str) -> None:
+async def _add_queues(engine: Engine, job: OfRun, document: dict[str, Any], spec: str) -> None:
     """Events do not repeat what the spec says: in which queue each task waits."""
     entry = await engine.index.get(job.run)
     if entry is not None:
         document["queue"] = entry.queue
-    dags = (await engine.specs.get(spec)).dags if spec else {}
+    tasks = await _tasks_of(engine, spec)
     for dag, told in document["log"].items():
-        for task in dags[dag_name_of(dag)].tasks:
+        for task in tasks.get(dag_name_of(dag), ()):
             if task.id in told["tasks"]:
                 told["tasks"][task.id]["queue"] = task.queue
+
+
+async def _tasks_of(engine: Engine, spec: str) -> dict[DagName, tuple[TaskSpec, ...]]:
+    """The tasks of each dag; of a run whose data are gone the spec may be gone too."""
+    try:
+        return {name: dag.tasks for name, dag in (await engine.specs.get(spec)).dags.items()} if spec else {}
+    except BlobLost:
+        return {}
 
 
 def _take(document: dict[str, Any], record: Record) -> str | None:

@@ -1,7 +1,7 @@
 """The index of runs: what `status` lists without reading a log. A hint for people; the logs are the truth."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nflow.bus.paging import all_records
 from nflow.bus.port import Bus
@@ -11,6 +11,10 @@ from nflow.wire.frames import pack_plain, unpack_plain
 from nflow.wire.subjects import Subjects
 
 BUCKET = "runs"
+
+#: When the data of a run that succeeded go, unless it was to keep them.
+AT_THE_END = "when it ended"
+
 LAST = "@last"
 
 #: States in which a run still moves.
@@ -29,6 +33,12 @@ class RunEntry:
     started: float | None = None
     ended: float | None = None
     reason: str = ""
+    dropped: str = ""  #: when its store went, and what its tasks handed on; empty while they are there
+
+    @property
+    def keeps_data(self) -> bool:
+        """Whether what it had in its store is there."""
+        return not self.dropped
 
     @property
     def is_active(self) -> bool:
@@ -57,10 +67,23 @@ class RunIndex:
         record = await self._bus.last(self._subjects.kv(BUCKET, run))
         return None if record is None else RunEntry(**unpack_plain(record.payload))
 
+    async def note_dropped(self, run: RunId, when: str) -> None:
+        """The data of a run are gone; its entry says so, unless somebody is just writing a newer one."""
+        record = await self._bus.last(self._subjects.kv(BUCKET, run))
+        if record is not None:
+            entry = replace(RunEntry(**unpack_plain(record.payload)), dropped=when)
+            with suppress(Conflict):
+                await self._bus.append(record.subject, _pack(entry), expect=record.seq)
+
+    async def remove(self, run: RunId) -> None:
+        """Forget a run."""
+        await self._bus.purge(self._subjects.kv(BUCKET, run))
+
     async def all(self) -> list[RunEntry]:
         """Every run that is known, oldest first."""
         records = all_records(self._bus, self._subjects.kv_under(BUCKET))
-        entries = [RunEntry(**unpack_plain(record.payload)) async for record in records]
+        # a record without content is the mark of who sweeps, or what other programs leave of a key that they delete
+        entries = [RunEntry(**unpack_plain(record.payload)) async for record in records if record.payload]
         return sorted(entries, key=lambda entry: entry.run)
 
     async def find(self, text: str) -> RunEntry:

@@ -10,7 +10,7 @@ from nflow.core.spec import WorkflowSpec
 from nflow.core.workflow_run import WorkflowRun
 from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
-from nflow.engine.runs import RunEntry
+from nflow.engine.runs import AT_THE_END, RunEntry
 from nflow.wire.messages import pack_events, pack_job
 
 
@@ -111,13 +111,15 @@ class WorkflowDriver(Driver):
     async def _close_run(self, finished: RunFinished, at: float) -> None:
         """The end is recorded: tell people, and let go of what only a failed run may need again."""
         self.ending = True
-        await self._note(finished.status.value, ended=at, reason=finished.reason)
-        if finished.status is Status.SUCCEEDED and not self._message.keep_data:
+        keeps_data = finished.status is not Status.SUCCEEDED or self._message.keep_data
+        dropped = "" if keeps_data else AT_THE_END
+        await self._note(finished.status.value, ended=at, reason=finished.reason, dropped=dropped)
+        if not keeps_data:
             await self.engine.store.drop(self.run)
             await self.engine.blobs.drop(self.run)
         self.end()
 
-    async def _note(self, state: str, *, ended: float | None = None, reason: str = "") -> None:
+    async def _note(self, state: str, *, ended: float | None = None, reason: str = "", dropped: str = "") -> None:
         entry = RunEntry(
             run=self.run,
             workflow=self._message.workflow,
@@ -127,5 +129,6 @@ class WorkflowDriver(Driver):
             started=self._started,
             ended=ended,
             reason=reason,
+            dropped=dropped,
         )
         await self.engine.index.put(entry)

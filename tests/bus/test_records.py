@@ -154,6 +154,15 @@ async def test_a_record_may_be_stored_for_a_time_only(bus, run):
     assert (await bus.last(f"$KV.nflow_workers.{run}")).payload == b"alive"
 
 
+async def test_the_heads_of_subjects_tell_what_there_is(bus, run):
+    for subject in (f"{run}.a.1", f"{run}.a.2", f"{run}.b.1", f"{run}x.c.1"):
+        await bus.append(f"nflow.event.{subject}", b"x")
+
+    assert await bus.heads(f"nflow.event.{run}.>", 4) == {f"nflow.event.{run}.a", f"nflow.event.{run}.b"}
+    assert {f"nflow.event.{run}", f"nflow.event.{run}x"} <= await bus.heads("nflow.event.*.*.1", 3)
+    assert await bus.heads(f"nflow.event.{run}.*._log", 3) == set()
+
+
 async def test_what_the_server_would_not_take_is_refused_before_it_is_sent(bus, run):
     with pytest.raises(TooLarge):
         await bus.append(f"nflow.event.{run}", bytes(bus.max_payload_bytes + 1), expect=0)

@@ -114,6 +114,18 @@ class Program:
         shell = ["sh", "-c", 'exec "$0" "$@" >&- 2>&-', NFLOW, *arguments]
         return subprocess.call(shell, cwd=self.folder, env=self._environment({}), timeout=PATIENCE)
 
+    def answered(self, answer: str, *arguments: str) -> Done:
+        """Run a command to its end, whose questions a person at a terminal answers."""
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{answer}\n".encode())
+        process = self._popen(arguments, {}, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        os.close(theirs)
+        assert process.stdout
+        assert process.stderr
+        done = self._keep(Running(process, process.stdout, process.stderr)).done()
+        os.close(ours)
+        return done
+
     def start(self, *arguments: str, **variables: str) -> Running:
         """Run a command in pipes."""
         process = self._popen(arguments, variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -143,13 +155,19 @@ class Program:
         return running
 
     def _popen(
-        self, arguments: tuple[str, ...], variables: dict[str, str], *, stdout: int, stderr: int
+        self,
+        arguments: tuple[str, ...],
+        variables: dict[str, str],
+        *,
+        stdout: int,
+        stderr: int,
+        stdin: int = subprocess.DEVNULL,
     ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [NFLOW, *arguments],
             cwd=self.folder,
             env=self._environment(variables),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
         )

@@ -117,6 +117,8 @@ def here(nflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("stop @last --grace -1", "Invalid value for '--grace'"),
         ("worker --slots 0", "Invalid value for '--slots'"),
         ("status --server nats://user:secret@host", "an address holds no secrets"),
+        ("check tow", "Did you mean 'two'?"),
+        ("check sequence", "nflow examples copy ."),
         ("examples copy", "nflow examples copy --help"),
         ("examples copy nowhere", "'nowhere' does not exist."),
         ("examples copy two.py", "'two.py' is a file."),
@@ -162,7 +164,10 @@ def test_a_workflow_is_looked_up_here_in_examples_and_in_the_configured_folders(
         assert "Parameter 'iterations'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["", "run", "start", "stop", "status", "worker", "workers", "server", "examples"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "run", "start", "stop", "status", "list", "check", "doctor", "worker", "workers", "server", "examples"],
+)
 def test_every_command_has_help_with_an_example(capsys, command: str):
     code = guarded(lambda: app([*command.split(), "--help"], prog_name="nflow", standalone_mode=False))
 

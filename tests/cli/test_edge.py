@@ -20,7 +20,7 @@ def raising(error: BaseException):
         (ConfigError("no such setting"), 2, "nflow: no such setting\n"),
         (ConfigError("first\nsecond"), 2, "nflow: first\n       second\n"),
         (ServerRefused("not with this token"), 3, "nflow: not with this token\n"),
-        (StorageFull("the disk is full"), 1, "nflow: the disk is full\n"),
+        (StorageFull("the disk is full"), 3, "nflow: the disk is full\n"),
         (PermissionError(13, "Permission denied", "/there"), 2, "nflow: Permission denied: /there\n"),
         (OSError(28, "No space left on device"), 2, "nflow: No space left on device\n"),
         (KeyboardInterrupt(), 130, ""),

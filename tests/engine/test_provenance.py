@@ -65,3 +65,10 @@ async def test_a_run_and_a_task_tell_the_queue_they_waited_in(told):
 async def test_what_is_not_known_is_none(told):
     assert await told("log.other:1.tasks") is None
     assert await told("nix") is None
+
+
+async def test_what_the_log_tells_is_known_when_the_spec_is_gone(told, engine, bus):
+    await bus.purge(engine.subjects.codes())
+
+    assert await told("log.main:1.tasks.a.worker") == "w1"
+    assert await told("log.main:1.tasks.a.queue") is None

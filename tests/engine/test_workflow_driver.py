@@ -119,12 +119,23 @@ async def test_a_run_that_succeeded_is_forgotten_but_for_its_events(stage_of):
 
 async def test_a_run_that_failed_keeps_its_data(stage_of):
     stage = await stage_of("main")
+    blob = await stage.engine.blobs.put(RUN, b"data", "bytes")
 
     await stage.finish("main:1", Status.FAILED)
 
     [finished] = await stage.ended()
     assert finished.reason == "main:1 failed"
     assert await stage.engine.store.get(RUN, "number") == FIVE
+    assert await stage.engine.blobs.get(blob) == b"data"
+
+
+async def test_what_tasks_handed_on_stays_while_a_dag_of_the_run_goes_on(stage_of):
+    stage = await stage_of("main", "other")
+    blob = await stage.engine.blobs.put(RUN, b"data", "bytes")
+
+    await stage.finish("main:1")
+
+    assert await stage.engine.blobs.get(blob) == b"data"
 
 
 async def test_a_request_is_granted_once_however_often_it_is_made(stage_of):

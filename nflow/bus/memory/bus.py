@@ -87,6 +87,11 @@ class MemoryBus:
         await self._turn()
         return self._server.stream(subjects[0]).last_of_each(subjects) if subjects else []
 
+    async def heads(self, subject: str, tokens: int) -> set[str]:
+        """See the port."""
+        await self._turn()
+        return self._server.stream(subject).heads(subject, tokens)
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
         await self._turn()

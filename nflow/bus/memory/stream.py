@@ -7,6 +7,7 @@ from functools import lru_cache
 from operator import attrgetter
 
 from nflow.bus.port import Page, Record
+from nflow.bus.topology import head_of
 
 
 @lru_cache(maxsize=4096)
@@ -59,6 +60,10 @@ class Stream:
     def last_of_each(self, subjects: Iterable[str]) -> list[Record]:
         """The newest record of every subject that matches, in stream order."""
         return sorted((records[-1] for records in self._matching(subjects)), key=attrgetter("seq"))
+
+    def heads(self, subject: str, tokens: int) -> set[str]:
+        """How the subjects that match begin."""
+        return {head_of(records[-1].subject, tokens) for records in self._matching([subject])}
 
     def purge(self, subject: str, through: int | None = None) -> list[Record]:
         """Remove what matches, and tell what that was."""

@@ -109,6 +109,10 @@ class NatsBus:
         """See the port."""
         return await self._reader.last_of_each(subjects)
 
+    async def heads(self, subject: str, tokens: int) -> set[str]:
+        """See the port."""
+        return await self._jetstream.heads(subject, tokens)
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
         stream = topology.stream_of(subject)

@@ -7,8 +7,8 @@ from nats.aio.msg import Msg
 from nflow.bus.nats.backoff import Backoff
 from nflow.bus.nats.connection import Connection
 from nflow.bus.nats.requests import Requests, status_of
-from nflow.bus.topology import Config
-from nflow.errors import ServerRefused, ServerTooOld, ServerUnreachable
+from nflow.bus.topology import Config, head_of, stream_of
+from nflow.errors import BusError, ServerRefused, ServerTooOld, ServerUnreachable
 
 NO_RESPONDERS = "503"
 
@@ -55,6 +55,22 @@ class JetStream:
             if error_code(answer) not in _SOON or backoff.spent > self._patience():
                 return answer
             await backoff.pause()
+
+    async def heads(self, subject: str, tokens: int) -> set[str]:
+        """How the subjects that match begin. The server tells 100 000 of them at a time; only their heads are kept."""
+        found: set[str] = set()
+        offset, total = 0, 1
+        while offset < total:
+            page = await self.call(f"STREAM.INFO.{stream_of(subject)}", {"subjects_filter": subject, "offset": offset})
+            match page:
+                case {"error": error}:
+                    raise BusError(f"The server does not list {subject}: {error}")
+                case {"state": {"subjects": dict(subjects)}, "total": int(total)}:
+                    found |= {head_of(each, tokens) for each in subjects}
+                    offset += len(subjects)
+                case _:  # none at all, or none any more
+                    return found
+        return found
 
     async def check(self) -> None:
         """Make sure that this server can serve.
