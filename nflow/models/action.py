@@ -8,6 +8,9 @@ from nflow.models.task import BaseTask
 from nflow.models.task_data import MultiTaskData
 
 
+_MAY_BE = "a list of tasks and names of tasks, or None for all successors"
+
+
 class Action:
     """The result of a task.
 
@@ -21,7 +24,7 @@ class Action:
 
     def __init__(self, data: MultiTaskData, limit: Iterable[BaseTask | str] | None = None) -> None:
         self.data = data
-        self.limit = limit if limit is None else _listed(limit)
+        self.limit: Iterable[BaseTask | str] | None = limit
         self.check()
 
     def copy(self) -> Self:
@@ -38,13 +41,15 @@ class Action:
             raise TaskReturnActionInvalid(
                 f"An Action cannot carry a {type(self.data).__name__}. Give it a MultiTaskData: the task's `data`."
             )
+        self.limit = self.limit if self.limit is None else _listed(self.limit)
         self.limit_names()
 
 
 def _listed(limit: Iterable[BaseTask | str]) -> list[BaseTask | str]:
     # A string is iterable too, letter by letter, which nobody ever means.
     if isinstance(limit, str) or not isinstance(limit, Iterable):
-        raise TaskReturnActionInvalid(f"Action(limit={limit!r}) is not a list. Write limit=[{_shown(limit)}].")
+        instead = f"Write limit=[{_shown(limit)}]." if isinstance(limit, BaseTask | str) else f"Give {_MAY_BE}."
+        raise TaskReturnActionInvalid(f"The limit of an Action is {limit!r}, which is not a list. {instead}")
     return list(limit)
 
 
@@ -57,5 +62,5 @@ def _name_of(item: object) -> str:
     raise TaskReturnActionInvalid(f"{item!r} in the limit of an Action is neither a task nor the name of one.")
 
 
-def _shown(limit: object) -> str:
+def _shown(limit: BaseTask | str) -> str:
     return repr(limit.name) if isinstance(limit, BaseTask) else repr(limit)

@@ -7,6 +7,8 @@ from enum import Enum
 from types import GenericAlias
 from typing import Any, TypeAlias, TypeVar
 
+from nflow.models.place import told
+
 EnumT = TypeVar("EnumT", bound=Enum)
 
 Type: TypeAlias = type | GenericAlias | Callable[[Any], object]
@@ -15,6 +17,7 @@ Type: TypeAlias = type | GenericAlias | Callable[[Any], object]
 _TRUE = ("true", "1", "yes", "y")
 _FALSE = ("false", "0", "no", "n")
 _BASIC = (int, float, str)
+_LAMBDA = "<lambda>"
 
 
 def converted(value: Any, type_: Any) -> object:
@@ -38,12 +41,25 @@ def converted(value: Any, type_: Any) -> object:
 
 
 def type_name(type_: Type) -> str:
-    """What a person would call it: `int`, `list[Path]`, `one of red, green`."""
+    """What a person would call it: `int`, `list[Path]`, `one of red, green`; `function`, if it has no name."""
+    if is_nameless(type_):
+        return "function"
     if isinstance(type_, type) and issubclass(type_, Enum):
         return f"one of {', '.join(type_.__members__)}"
     if isinstance(type_, GenericAlias):
         return f"{type_.__origin__.__name__}[{', '.join(map(type_name, type_.__args__))}]"
-    return getattr(type_, "__name__", None) or repr(type_)
+    return str(getattr(type_, "__name__", "function"))
+
+
+def is_nameless(type_: Type) -> bool:
+    """Whether it is a function that nobody has given a name, such as a lambda."""
+    return not isinstance(type_, type | GenericAlias) and getattr(type_, "__name__", _LAMBDA) == _LAMBDA
+
+
+def converter(type_: Type) -> str:
+    """What a person would call a function without a name that converts values: by its place."""
+    code = getattr(type_, "__code__", None)
+    return "a function" if code is None else f"the function in {told(code.co_filename, code.co_firstlineno)}"
 
 
 def _truth(value: object) -> bool:

@@ -1,16 +1,17 @@
 """A graph of tasks, as a workflow file defines it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from nflow.errors import DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError
 from nflow.models.mistakes import advice, shown
 from nflow.models.place import Place, Placed, here, place_of
 from nflow.models.retry import OnFailure, Retry, on_failure_of
-from nflow.models.task import BaseTask
+from nflow.models.task import BaseTask, check_queue, check_task
 
 Children: TypeAlias = BaseTask | Sequence[BaseTask | None] | Mapping[Any, str | None] | None
 TaskT = TypeVar("TaskT", bound=BaseTask)  # a Mapping's keys are invariant: a dict of PythonTasks must be welcome
@@ -51,6 +52,7 @@ class Dag(Placed):
     ) -> None:
         if not isinstance(name, str) or not name:
             raise WorkflowDefinitionError(f"A Dag needs a name, some text; this one got {name!r}.")
+        check_queue(queue, f"dag {name!r}", usual="dag")
         self.name = name
         self.autostart = autostart
         self.queue = queue
@@ -58,6 +60,7 @@ class Dag(Placed):
         self.on_failure = on_failure_of(on_failure, f"dag {name!r}")
         self._schema: Mapping[Any, Any] | None = schema
         self._graph: Graph | None = None
+        self._shape: object = None  # of the schema, when the graph was made of it
         self._defined: Place | None = None
 
     @property
@@ -65,11 +68,16 @@ class Dag(Placed):
         """Where its schema was given, or else where it was made."""
         return self._defined or place_of(self)
 
+    @property
+    def has_schema(self) -> bool:
+        """Whether it has been said what it consists of, if only of nothing."""
+        return self._schema is not None
+
     def define(self, schema: Mapping[TaskT, Children], *, validate: bool = True) -> None:
         """Say which task hands its data to which.
 
         Args:
-            schema: Parent -> children. Children are one task, a list of tasks, a dict of task -> slot (the alias by
+            schema: Parent -> children, also those that are put into it later, before the workflow is planned. Children are one task, a list of tasks, a dict of task -> slot (the alias by
                 which the child may call this parent's data), or None for a task without children. Order counts: the
                 datasets of a task that joins several others come in the order in which the schema names its parents.
             validate: Look at the schema now; otherwise when the workflow is planned.
@@ -87,15 +95,26 @@ class Dag(Placed):
 
     def graph(self) -> Graph:
         """The schema, read and found to be free of cycles. Raises what `define` raises."""
-        if self._graph is None:
-            if self._schema is None:
-                raise DirectedAcyclicGraphUndefined(
-                    f"Dag {self.name!r} has no schema. Call define() with a dict of task -> children."
-                )
+        if self._schema is None:
+            raise DirectedAcyclicGraphUndefined(
+                f"Dag {self.name!r} has no schema. Call define() with a dict of task -> children."
+            )
+        shape = _shape(self._schema)
+        if self._graph is None or shape != self._shape:
             graph = _read(self.name, self._schema)
             _refuse_cycle(self.name, graph)
-            self._graph = graph
+            self._graph, self._shape = graph, shape
         return self._graph
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__, _nflow_place=here())
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        copied = memo[id(self)] = copy(self)  # known at once: a task may refer to its dag
+        copied.__dict__.update(deepcopy(self.__dict__ | {"_graph": None, "_shape": None}, memo), _nflow_place=here())
+        return copied
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         # A callback may name a dag, as in `signal.start_dag(sub_dag)`. Its code then carries the dag's name, not the
@@ -106,6 +125,22 @@ class Dag(Placed):
         return f"<Dag {self.name!r}>"
 
 
+def _shape(schema: object) -> object:
+    """What of a schema can change under its dag's hands: a copy of its dicts and lists, with their order."""
+    if not isinstance(schema, Mapping):
+        return None
+    return [(parent, _copied(children)) for parent, children in schema.items()]
+
+
+def _copied(children: object) -> object:
+    match children:
+        case list():
+            return children[:]
+        case Mapping():
+            return list(children.items())
+    return children
+
+
 def _read(dag: str, schema: object) -> Graph:
     if not isinstance(schema, Mapping):
         raise WorkflowDefinitionError(
@@ -114,7 +149,11 @@ def _read(dag: str, schema: object) -> Graph:
     positions: dict[BaseTask, int] = {}
     links: dict[tuple[int, int], str | None] = {}
 
+    kinds: set[type[BaseTask]] = set()
+
     def position(task: BaseTask) -> int:
+        if task not in positions:
+            check_task(task, kinds)
         return positions.setdefault(task, len(positions))
 
     for parent, children in schema.items():

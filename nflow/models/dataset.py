@@ -4,6 +4,7 @@ A value that a task never touches is never fetched either; the worker hands its 
 """
 
 from collections.abc import Iterable, KeysView, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +16,9 @@ _DICT = "dict"
 _ABSENT = object()
 _MOST_NAMES = 10
 
+#: A value that is larger is not fetched merely to be shown.
+_LARGE_BYTES = 1_000_000
+
 
 class Remote(Protocol):
     """A value that is somewhere else. Two that compare equal hold equal values."""
@@ -22,6 +26,10 @@ class Remote(Protocol):
     @property
     def type(self) -> str:
         """What kind of value it is; `dict` is a plain dict."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How large it is, encoded."""
 
     def load(self) -> object:
         """Fetch the value: a fresh one each time, for its reader may change it."""
@@ -46,7 +54,7 @@ class _Pending:
         return self
 
     def __repr__(self) -> str:
-        return f"<{self.remote.type}, not loaded>"
+        return f"<{self.remote.type}, {_size(self.remote.size_bytes)}, not loaded>"
 
 
 class TaskData:
@@ -180,11 +188,23 @@ class TaskData:
                 copied._origins[key] = (remote, copied._values[key])
         return copied
 
+    def _shown(self) -> dict[str, object]:
+        """The values, as far as they can be had at little cost."""
+        for key, value in self._values.items():
+            if isinstance(value, _Pending) and value.remote.size_bytes <= _LARGE_BYTES:
+                with suppress(Exception):  # one that is lost, or needs a module that is not there, stays as it is
+                    self._load(key)
+        return self._values
+
     def __repr__(self) -> str:
-        return f"TaskData({self._values})"
+        return f"{type(self).__name__}({self._shown()})"
 
     def __str__(self) -> str:
-        return str(self._values)
+        return str(self._shown())
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes > _LARGE_BYTES else f"{size_bytes} bytes"
 
 
 def _is_dict(value: object) -> bool:

@@ -4,6 +4,7 @@ A place costs half a microsecond to note and is put into words only when it is t
 same wherever it was written.
 """
 
+import copy
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, Self
 
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 _EXAMPLES = f"{_OURS}examples{os.sep}"  # where they are installed
+
+_COPYING = copy.copy.__code__.co_filename  # a copy is made by whoever calls this
 
 # A graph may have 100 000 tasks, and each look-up of a name counts.
 _frame = sys._getframe  # noqa: SLF001 - `inspect` is a thousand times slower
@@ -85,9 +88,13 @@ def place_of(thing: Placed) -> Place:
 def here() -> Place:
     """The line that is being executed, outside of nflow."""
     frame = _frame(1)
-    while frame.f_back and (frame.f_code.co_name == "__new__" or not is_foreign(frame.f_code.co_filename)):
+    while frame.f_back and (frame.f_code.co_name == "__new__" or not _is_persons(frame.f_code.co_filename)):
         frame = frame.f_back
     return _make(Place, (frame.f_code, frame.f_lasti))
+
+
+def _is_persons(file: str) -> bool:
+    return is_foreign(file) and file != _COPYING
 
 
 def is_foreign(file: str) -> bool:

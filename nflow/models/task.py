@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from nflow.errors import NotShippable, WorkflowDefinitionError
 from nflow.models.callbacks import check_callback
-from nflow.models.place import Placed
+from nflow.models.place import Placed, place_of, told
 from nflow.models.retry import Retry, on_failure_of
 from nflow.models.task_data import MultiTaskData
 
@@ -26,6 +26,7 @@ CALLBACK_ARGUMENTS = ("data", "store", "signal", "context")
 
 _IDENTITY = frozenset(("name", "queue", "has_to_run", "propagate_skip", "retry", "on_failure"))
 _STAYS = _IDENTITY | {"_nflow_place"}
+_NEEDED = ("name", "queue", "has_to_run", "propagate_skip", "callback_init", "callback_finally")
 
 
 class TaskStatus(IntEnum):
@@ -69,6 +70,7 @@ class BaseTask(Placed):
     ) -> None:
         if not isinstance(name, str) or not name:
             raise WorkflowDefinitionError(f"A task needs a name, some text; this {type(self).__name__} got {name!r}.")
+        check_queue(queue, f"task {name!r}", usual="task")
         check_callback(callback_init, CALLBACK_ARGUMENTS, of=f"callback_init of task {name!r}")
         check_callback(callback_finally, ("status", *CALLBACK_ARGUMENTS), of=f"callback_finally of task {name!r}")
         self.name = name
@@ -132,4 +134,35 @@ class BaseTask(Placed):
         return task
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
+        return f"<{type(self).__name__} {getattr(self, 'name', '?')!r}>"
+
+
+def check_queue(queue: object, of: str, *, usual: str) -> None:
+    """Refuse a queue that has no name. Raises WorkflowDefinitionError, naming `of`, whose queue it is."""
+    if not isinstance(queue, str) or not queue.strip():
+        raise WorkflowDefinitionError(
+            f"The queue of {of} is {queue!r}. Give it a name, some text, or leave it out for {usual!r}."
+        )
+
+
+def check_task(task: BaseTask, kinds: set[type[BaseTask]]) -> None:
+    """Refuse a task whose class cannot do without what it leaves out. Classes that are found good join `kinds`.
+
+    Raises:
+        WorkflowDefinitionError: its `__init__` never calls the one of BaseTask, or its `run` takes other arguments.
+    """
+    missing = [each for each in _NEEDED if not hasattr(task, each)]
+    if missing:
+        raise WorkflowDefinitionError(place_of(task).before(_unmade(type(task), missing[0])))
+    if type(task) not in kinds:
+        check_callback(task.run, CALLBACK_ARGUMENTS, of=f"run() of class {type(task).__name__!r}")
+        kinds.add(type(task))
+
+
+def _unmade(kind: type[BaseTask], missing: str) -> str:
+    code = getattr(kind.__init__, "__code__", None)
+    where = f" ({told(code.co_filename, code.co_firstlineno)})" if code is not None else ""
+    return (
+        f"This {kind.__name__} has no {missing!r}: {kind.__name__}.__init__(){where} does not call "
+        "super().__init__(name). Let it do so in its first line."
+    )

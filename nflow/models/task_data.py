@@ -18,10 +18,13 @@ class MultiTaskData:
     Args:
         dataset: The first dataset.
         aliases: The names it goes by.
+
+    Raises:
+        TypeError: `dataset` is no TaskData.
     """
 
     def __init__(self, *, dataset: TaskData | None = None, aliases: Iterable[str] | None = None) -> None:
-        self._datasets = [] if dataset is None else [dataset]
+        self._datasets = [] if dataset is None else [_checked(dataset)]
         self._aliases = dict.fromkeys(aliases or (), 0)
         self._default = 0
 
@@ -57,8 +60,12 @@ class MultiTaskData:
     def add_dataset(
         self, task_name: str, dataset: TaskData | None = None, *, aliases: Iterable[str] | None = None
     ) -> None:
-        """Append a dataset, an empty one if none is given. An alias that is taken will mean the new one."""
-        self._datasets.append(TaskData() if dataset is None else dataset)
+        """Append a dataset, an empty one if none is given. An alias that is taken will mean the new one.
+
+        Raises:
+            TypeError: `dataset` is no TaskData.
+        """
+        self._datasets.append(TaskData() if dataset is None else _checked(dataset))
         self._aliases.update(dict.fromkeys((task_name, *(aliases or ())), len(self._datasets) - 1))
         if len(self._datasets) == 1:
             self._default = 0
@@ -141,3 +148,11 @@ class MultiTaskData:
 
     def __repr__(self) -> str:
         return f"MultiTaskData({self._datasets}, aliases={self._aliases}, default={self._default})"
+
+
+def _checked(dataset: object) -> TaskData:
+    """Not a dict in its place: that would be missed only when the task has ended and its data are put together."""
+    if isinstance(dataset, TaskData):
+        return dataset
+    instead = "TaskData({...})" if isinstance(dataset, Mapping) else "a TaskData"
+    raise TypeError(f"A dataset of a task's data cannot be a {type(dataset).__name__}. Give it {instead}.")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from inspect import cleandoc
 from pathlib import Path
@@ -14,11 +14,16 @@ from types import ModuleType
 
 from nflow.errors import UsageError, WorkflowDefinitionError, WorkflowImportError, WorkflowNotFound
 from nflow.models.dag import Dag
+from nflow.models.neighbours import Neighbours
 from nflow.models.parameters import Parameters
 from nflow.models.place import is_foreign, place_of, told
 
 #: So much of a line of the file, or of an error's words, is shown.
 LONGEST = 200
+
+
+#: Neighbours of the file that was read last.
+_met: list[Neighbours] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,46 +166,19 @@ def _at_home(path: Path) -> Iterator[str]:
     The name is the file's. Where an importable module has that name (a workflow `random.py`), that module keeps it:
     whatever is imported meanwhile must get the module, never the workflow.
     """
-    folder = str(path.parent)
-    installed = _Installed(path.stem, path.parent)
-    name = path.stem if not installed.exists() else f"{path.stem}.py"
+    while _met:  # those of another file may have the same names, and those of this one may have been edited
+        _met.pop().forget()
+    neighbours = Neighbours(path.parent, path.stem)
+    name = path.stem if neighbours.owns_its_name() else f"{path.stem}.py"
     before = sys.modules.get(name)
-    sys.meta_path.insert(0, installed)
-    sys.path.insert(0, folder)
+    _met.append(neighbours.welcome())
     try:
         yield name
     finally:
-        sys.meta_path.remove(installed)
-        if folder in sys.path:
-            sys.path.remove(folder)
+        neighbours.dismiss()
         sys.modules.pop(name, None)
         if before is not None:
             sys.modules[name] = before
-
-
-class _Installed:
-    """Finds the module of one name as if the workflow file of that name were not there."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self._name = name
-        self._folder = folder.resolve()
-
-    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """Answer the import system: an installed module of that name, and nothing for any other name."""
-        if name != self._name:
-            return None
-        elsewhere = [entry for entry in sys.path if Path(entry).resolve() != self._folder]
-        for finder in sys.meta_path:
-            if finder is self:
-                continue
-            spec = finder.find_spec(name, elsewhere if finder is PathFinder else None)
-            if spec is not None and spec.origin is not None:  # a mere folder of that name is no module
-                return spec
-        return None
-
-    def exists(self) -> bool:
-        """Whether some module has that name."""
-        return self._name.isidentifier() and (self._name in sys.modules or self.find_spec(self._name) is not None)
 
 
 def _place(path: Path, error: BaseException) -> str:

@@ -11,6 +11,9 @@ from nflow.programs.lifeline import Lifeline
 #: A program that is to end has so many seconds to do so by itself, before it is killed.
 GRACE = 3.0
 
+#: For so long the lines that such a program has written are still handed out.
+LAST_LINES = 3.0
+
 #: So long it may take the system to remove a process that was killed. One that hangs in a broken disk is left behind.
 _LAST_RITES = 2.0
 

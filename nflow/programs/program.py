@@ -3,6 +3,7 @@
 One thread: all that can happen is waited for in one place, and lines are handed out there.
 """
 
+import math
 import os
 import selectors
 import signal
@@ -16,7 +17,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
 
-from nflow.programs.ending import Ending
+from nflow.programs.ending import LAST_LINES, Ending
 from nflow.programs.family import HAS_PIDFD, send_to_group
 from nflow.programs.launch import Launch
 from nflow.programs.lifeline import Lifeline
@@ -70,6 +71,7 @@ class Program:
         self._is_alive = True
         self._is_stopped = False
         self._end: Ending | None = None
+        self._last_line = math.inf  # when lines are handed out no more
         self._listen()
 
     @classmethod
@@ -132,6 +134,8 @@ class Program:
     def follow(self, stop: StopSign, *, pause: float, timeout: float | None = None) -> Ended:
         """Wait until the program has ended and all that it wrote is handed out, or end it before.
 
+        Of one that is ended before, lines are handed out for some seconds more.
+
         What it leaves in the background is waited for as long as it holds a stream that is read here.
 
         Args:
@@ -169,6 +173,8 @@ class Program:
             if self._end.is_over:
                 self._read_rest()
         for output in self._outputs:
+            if time.monotonic() > self._last_line:
+                output.drop_lines()
             output.hand_out()
 
     def _patience(self, *moments: float | None) -> float | None:
@@ -183,6 +189,8 @@ class Program:
 
     def _begin_end(self) -> None:
         if self._end is None:
+            # Whoever takes lines may be slow: a program that has to end must not go on for all that it has written.
+            self._last_line = time.monotonic() + LAST_LINES
             self._end = Ending(self.pid, self._group, self._lifeline, self._selector, self._has_died)
 
     def _end_silently(self) -> None:

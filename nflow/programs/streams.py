@@ -98,11 +98,16 @@ class Output:
             if time.monotonic() > turn_ends:
                 return
 
-    def be_silent(self) -> None:
-        """From now on hand out nothing, and read only so that the program need not wait."""
-        self._each_line = self._file = None
+    def drop_lines(self) -> None:
+        """From now on hand out no line; the file goes on."""
+        self._each_line = None
         self._lines.clear()
         self._partial.clear()
+
+    def be_silent(self) -> None:
+        """From now on hand out nothing, and read only so that the program need not wait."""
+        self.drop_lines()
+        self._file = None
 
     def close(self) -> None:
         """Read no more; the last line is now complete."""

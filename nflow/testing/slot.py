@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from nflow.slot.pipe import Calls, Pipe
 from nflow.slot.runner import TaskRunner
 from nflow.slot.sight import PipeSignal
 from nflow.testing.stage import Stage
+from nflow.testing.turns import begin_own_turns
 from nflow.wire.frames import FrameReader, pack_frame
 from nflow.worker.channel import Channel
 from nflow.worker.slot import BULKY, Call, SlotDied, answer
@@ -88,7 +88,7 @@ class ThreadSlot(asyncio.Protocol):
             self.kill()
             raise
         finally:
-            self._stage.leave(subject)
+            self._stage.end(subject)
             self._outcome = self._call = None
             self._stop.down()
             self._stopped.clear()
@@ -181,15 +181,10 @@ class _PatientSignal(PipeSignal):
 
 
 def _serve(pipe: Pipe, stop: int) -> None:
-    runner = TaskRunner(pipe, stop, _settle_in, _PatientSignal)
+    begin_own_turns()
+    runner = TaskRunner(pipe, stop, lambda _: None, _PatientSignal)
     with suppress(WorkerGone, OSError):
         while True:
             _, *request = pipe.receive()
             pipe.send("done", runner.execute(*request))
     pipe.close()
-
-
-def _settle_in(job: TaskJob) -> None:
-    """Find the modules that lie beside the workflow's file; the working directory is the test's."""
-    if job.folder and job.folder not in sys.path:
-        sys.path.append(job.folder)

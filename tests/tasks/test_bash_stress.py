@@ -12,7 +12,7 @@ import pytest
 
 from nflow.errors import ProgramTimedOut
 from nflow.models import StopTask
-from nflow.programs import ending
+from nflow.programs import ending, program
 from nflow.programs.program import death_by_thread
 from nflow.programs.streams import Output
 from nflow.tasks import BashTask
@@ -48,6 +48,20 @@ def witness(tmp_path) -> Iterator[Witness]:
 @pytest.fixture
 def short_grace(monkeypatch):
     monkeypatch.setattr(ending, "GRACE", 0.3)
+
+
+def test_a_program_that_has_to_end_does_not_go_on_for_all_the_lines_that_it_has_written(stage, monkeypatch):
+    monkeypatch.setattr(program, "LAST_LINES", 0.2)
+    counter = Counter()
+
+    def take_long(line, *_):
+        counter(line)
+        sum(range(200_000))
+
+    with pytest.raises(ProgramTimedOut):
+        stage.run(BashTask("work", "yes", timeout=0.2, callback_stdout=take_long))
+
+    assert 0 < counter.lines < 10_000, "a single chunk has more lines than that"
 
 
 class Counter:
