@@ -62,6 +62,10 @@ class FileBlobs:
             while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
                 yield piece
 
+    async def remove(self, ref: Ref) -> None:
+        """See the port."""
+        await asyncio.to_thread((self.folder / str(ref.where)).unlink, missing_ok=True)
+
     async def drop(self, run: RunId) -> None:
         """See the port."""
         await asyncio.to_thread(shutil.rmtree, self.folder / token(run), ignore_errors=True)

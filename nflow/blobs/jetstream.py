@@ -99,6 +99,10 @@ class JetStreamBlobs:
                     number += 1
                     yield chunk
 
+    async def remove(self, ref: Ref) -> None:
+        """See the port."""
+        await self._bus.purge(self._subjects.chunks(str(ref.where)))
+
     async def drop(self, run: RunId) -> None:
         """See the port."""
         await self._bus.purge(self._subjects.blobs_of(run))

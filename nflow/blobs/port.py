@@ -35,6 +35,9 @@ class BlobStore(Protocol):
             BlobLost: it is gone, or not of the size that was stored.
         """
 
+    async def remove(self, ref: Ref) -> None:
+        """Forget one value."""
+
     async def drop(self, run: RunId) -> None:
         """Forget all that was stored for `run`."""
 

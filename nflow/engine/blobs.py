@@ -4,8 +4,9 @@ Code and specs are stored under their digest, so that a workflow that runs a tho
 hand on is stored under its run and goes with it.
 """
 
+import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from nflow.blobs.files import FileBlobs
 from nflow.blobs.jetstream import JetStreamBlobs
@@ -13,10 +14,12 @@ from nflow.blobs.port import PIECE_BYTES, BlobStore, lost
 from nflow.bus.port import Bus
 from nflow.core.dataset import BLOB, FILE, Ref
 from nflow.core.ids import RunId
-from nflow.errors import BlobFolderUnusable, BlobLost
+from nflow.errors import BlobFolderUnusable, BlobLost, NflowError
 from nflow.wire.digest import digest, digest_of_parts
 from nflow.wire.subjects import Subjects
 from nflow.wire.values import Data
+
+_log = logging.getLogger(__name__)
 
 #: Seconds for which what no run names is left alone: whoever has stored it may be about to submit the run.
 YOUNG = 24 * 3600.0
@@ -74,6 +77,14 @@ class Blobs:
         """Make sure that values of tasks can be kept where they are to be. Raises BlobFolderUnusable."""
         if self._files is not None:
             await self._files.check()
+
+    async def remove(self, refs: Iterable[Ref]) -> None:
+        """Forget single values, to which nothing leads any more; what cannot be removed now goes with its run."""
+        for ref in refs:
+            try:
+                await self._store_of(ref).remove(ref)
+            except (NflowError, OSError) as error:
+                _log.warning("%s could not be removed: %s", ref.where, error)
 
     async def drop(self, run: RunId) -> None:
         """Forget everything that tasks of `run` stored."""

@@ -41,6 +41,7 @@ class Engine:
         self.subjects = Subjects(self.bus.namespace)
         files = FileBlobs(Path(self.terms.folder)) if self.terms.folder else None
         self.blobs = Blobs(self.bus, self.subjects, files)
+        self.store.on_void = self.blobs.remove
         self.cache = BlobCache(self.blobs.server.get, self.cache_size)
         self.specs = spec_cache(self.blobs)
         self.holdings = Holdings(self.bus, self.worker, self.subjects)

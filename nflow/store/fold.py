@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nflow.core.dataset import Tree
-from nflow.store.tree import added, copied, is_number, put, reach, remove
+from nflow.core.dataset import INLINE, Ref, Tree
+from nflow.store.tree import added, copied, is_number, put, reach, refs_in, remove
 from nflow.wire.entries import Added, Appended, Change, Gone, Set
 
 
@@ -54,3 +54,15 @@ def _append(root: dict[str, Tree], path: tuple[str, ...], values: list[Tree]) ->
         there.extend(values)
     elif there is None:
         put(root, path, list(values))
+
+
+def large_in(change: Change) -> list[Ref]:
+    """The references of a change to values that are kept elsewhere."""
+    match change:
+        case Set(value=value):
+            trees = [value]
+        case Appended(values=values):
+            trees = values
+        case _:
+            trees = []
+    return [ref for tree in trees for ref in refs_in(tree) if ref.scheme != INLINE]

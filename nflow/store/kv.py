@@ -8,16 +8,16 @@ When there are many, a reader sums them up in one entry, which says how far it g
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nflow.bus.paging import all_records
 from nflow.bus.port import Bus, Guard, Record
-from nflow.core.dataset import INLINE, Ref, Tree
+from nflow.core.dataset import Ref, Tree
 from nflow.core.ids import RunId
 from nflow.errors import BusError, Conflict, Fenced, StoreTypeError
-from nflow.store.fold import Entry, folded
-from nflow.store.port import DATA, Once
-from nflow.store.tree import is_number, is_same, parts_of, reach, refs_in, shown
+from nflow.store.fold import Entry, folded, large_in
+from nflow.store.port import DATA, Discard, Once, keep
+from nflow.store.tree import is_number, is_same, parts_of, reach, shown
 from nflow.wire.digest import digest
 from nflow.wire.entries import Added, Appended, Change, Gone, Set, canonical, pack_change, unpack_change
 from nflow.wire.subjects import Subjects, name_of, part_token
@@ -34,23 +34,16 @@ SUMMARY_BYTES = 256 * 1024
 #: It also names those whose changes count once, up to so many.
 MOST_WRITERS = 2000
 
-Discard = Callable[[Iterable[Ref]], Awaitable[None]]
-"""Removes large values to which no key leads any more."""
-
 _EMPTY_LIST: Tree = []
 _ZERO: Tree = inline(0)
-
-
-async def _keep(_: Iterable[Ref]) -> None:
-    """Large values go with their run."""
 
 
 class KvStore:
     """Data of runs in the bucket `store`."""
 
-    def __init__(self, bus: Bus, discard: Discard = _keep) -> None:
+    def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._discard = discard
+        self.on_void: Discard = keep
         self._subjects = Subjects(bus.namespace)
         self._summing: dict[str, asyncio.Task[None]] = {}
 
@@ -199,9 +192,9 @@ class KvStore:
         await self._discard_of(void if own is None else [*void, own])
 
     async def _discard_of(self, void: Iterable[Entry]) -> None:
-        refs = {ref.where: ref for entry in void for ref in _large_in(entry.change)}
+        refs = {ref.where: ref for entry in void for ref in large_in(entry.change)}
         if refs:
-            await self._discard(refs.values())
+            await self.on_void(refs.values())
 
     def _sum_up(self, place: "_Place", entries: list[Entry]) -> None:
         """Begin to sum up what was pushed or added to this key, unless that is being done."""
@@ -309,14 +302,3 @@ def _summary(place: _Place, own: Entry, entries: list[Entry]) -> Set | None:
     value = reach(folded([own, *taken]), place.parts)
     assert value is not None
     return Set(value=value, through=taken[-1].seq, once=once)
-
-
-def _large_in(change: Change) -> Iterable[Ref]:
-    match change:
-        case Set(value=value):
-            trees = [value]
-        case Appended(values=values):
-            trees = values
-        case _:
-            trees = []
-    return [ref for tree in trees for ref in refs_in(tree) if ref.scheme != INLINE]

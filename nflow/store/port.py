@@ -4,7 +4,7 @@ A leaf is a `Ref`, an encoded value; inner nodes are dicts and lists, so that a 
 never opens a value: encoding is the business of the slot that has it in its hands. Numbers alone are added up here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,8 +23,18 @@ class Once:
     number: int  #: which of its changes this is; a writer makes them in this order, in every attempt
 
 
+Discard = Callable[[Iterable[Ref]], Awaitable[None]]
+"""Removes large values to which no key leads any more."""
+
+
+async def keep(_: Iterable[Ref]) -> None:
+    """Leave large values alone: they go with their run."""
+
+
 class Store(Protocol):
     """Data of runs. Every call is atomic by itself; several tasks may write to one key at once."""
+
+    on_void: Discard  #: called with the large values of a key that was given another one, or deleted
 
     async def get(self, run: RunId, key: str, *, section: str = DATA) -> Tree | None:
         """What is at a dotted key; None if nothing is."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nflow.core.dataset import INLINE
+from nflow.core.dataset import INLINE, Ref
 from nflow.errors import StoreTypeError
 from nflow.store.port import META, Once
 from nflow.wire.values import decode, inline
@@ -75,6 +75,31 @@ async def test_nothing_is_set_below_a_value(store, run, value):
         await pushed(store, run, "a.b.c.d", 2)
 
     assert await got(store, run, "a.b") == plain(value)
+
+
+def large(name):
+    return Ref(scheme="blob", where=name, size_bytes=10**6, digest="d", type="numpy")
+
+
+async def test_large_values_to_which_no_key_leads_any_more_are_let_go_of(store, run):
+    void = []
+
+    async def let_go(refs):
+        void.append(sorted(ref.where for ref in refs))
+
+    store.on_void = let_go
+    await store.set(run, "a", {"b": large("1"), "c": large("2"), "d": inline(1)})
+    await store.set(run, "a.e", large("3"))
+    await store.extend(run, "a.list", [large("4")])
+    assert void == []
+
+    await store.set(run, "a.e", large("5"))
+    await store.delete(run, "a.list")
+    await store.compare_and_set(run, "x", None, large("6"))
+    await store.compare_and_set(run, "x", large("6"), large("7"))
+    await store.set(run, "a", inline(0))
+
+    assert void == [["3"], ["4"], ["6"], ["1", "2", "5"]]
 
 
 async def test_runs_and_sections_are_apart(store, run):

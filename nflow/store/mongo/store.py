@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from nflow.core.dataset import Ref, Tree
 from nflow.core.ids import RunId
 from nflow.errors import StoreTypeError
-from nflow.store.fold import Entry, folded
+from nflow.store.fold import Entry, folded, large_in
 from nflow.store.mongo.connection import Connection
 from nflow.store.mongo.documents import read_name
 from nflow.store.mongo.log import Log
 from nflow.store.mongo.moving import LONG
 from nflow.store.mongo.place import Place, Sight
 from nflow.store.mongo.standing import standing
-from nflow.store.port import DATA, Once
+from nflow.store.port import DATA, Discard, Once, keep
 from nflow.store.tree import is_number, is_same, parts_of, reach, shown
 from nflow.wire.entries import Added, Appended, Gone, Set
 from nflow.wire.values import inline
@@ -29,6 +29,7 @@ class MongoStore:
     """Data of runs in a database of MongoDB."""
 
     def __init__(self, connection: Connection, *, tail: int = LONG) -> None:
+        self.on_void: Discard = keep
         self._connection = connection
         self._tail = tail
         self._logs: OrderedDict[tuple[RunId, str, str], _Keys] = OrderedDict()
@@ -52,10 +53,11 @@ class MongoStore:
         keys, place = self._at(run, section, key)
         async with keys.log.turn():
             while True:
-                sight = await keys.log.look(place, values_only=True)
+                sight = await keys.log.look(place)
                 _refuse_below_value(sight, place, key)
                 if await keys.log.append(Set(value=value), place, sight, "above") is not None:
-                    return
+                    break
+        await self._void(sight, place)
 
     async def delete(self, run: RunId, key: str, *, section: str = DATA) -> bool:
         """Remove what is at a dotted key; whether there was anything."""
@@ -66,7 +68,9 @@ class MongoStore:
                 if _held(sight.entries, place) is None:
                     return False
                 if await keys.log.append(Gone(), place, sight, "around") is not None:
-                    return True
+                    break
+        await self._void(sight, place)
+        return True
 
     async def extend(
         self, run: RunId, key: str, values: Sequence[Tree], *, section: str = DATA, once: Once | None = None
@@ -93,7 +97,9 @@ class MongoStore:
                     return False
                 _refuse_below_value(sight, place, key)
                 if await keys.log.append(Set(value=value), place, sight, "around") is not None:
-                    return True
+                    break
+        await self._void(sight, place)
+        return True
 
     async def seed(self, run: RunId, values: Mapping[str, Ref]) -> None:
         """Set the parameters of a run, each under its name."""
@@ -109,6 +115,14 @@ class MongoStore:
         for keys in self._logs.values():
             await keys.log.close()
         await self._connection.close()
+
+    async def _void(self, sight: Sight, place: Place) -> None:
+        """A change has taken the place of all that was seen of a key: nothing leads to its large values any more."""
+        own = tuple(place.parts)
+        old = (entry.change for entry in standing(sight.entries) if entry.path[: len(own)] == own)
+        refs = {ref.where: ref for change in old for ref in large_in(change)}
+        if refs:
+            await self.on_void(refs.values())
 
     async def _tops(self, run: RunId, section: str) -> list[str]:
         heads = await self._connection.heads.find({"run": run, "section": section}, {"top": 1}).to_list()
