@@ -27,6 +27,7 @@ class Neighbours:
         self.folder = folder
         self.own = own
         self._before: set[str] = set()
+        self._met: dict[str, ModuleType] = {}
 
     def welcome(self) -> Self:
         """From now on they are found."""
@@ -38,15 +39,18 @@ class Neighbours:
 
     def dismiss(self) -> None:
         """They are found no more; those that were imported stay."""
+        self._met = {name: sys.modules[name] for name in sys.modules if name not in self._before and self._has(name)}
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         if str(self.folder) in sys.path:
-            sys.path.remove(str(self.folder))
+            last = len(sys.path) - 1 - sys.path[::-1].index(str(self.folder))
+            del sys.path[last]  # and not one that was there before
 
     def forget(self) -> None:
-        """Let go of those that were imported since they were welcome."""
-        for name in [name for name in sys.modules if name not in self._before and self._has(name)]:
-            del sys.modules[name]
+        """Let go of those that were imported while they were welcome."""
+        for name, module in self._met.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
 
     def find_spec(self, name: str, path: object = None, _: object = None) -> ModuleSpec | None:
         """Answer the import system."""
@@ -66,7 +70,7 @@ class Neighbours:
         home = self.folder.resolve()
         elsewhere = [entry for entry in sys.path if Path(entry).resolve() != home]
         for finder in sys.meta_path:
-            if finder is self:
+            if isinstance(finder, Neighbours):
                 continue
             spec = finder.find_spec(name, elsewhere if finder is PathFinder else None)
             if spec is not None and spec.origin is not None:  # a mere folder of that name is no module
