@@ -46,13 +46,19 @@ __all__ = [
 _ELSEWHERE = {"NflowError": "nflow.errors", "BashTask": "nflow.tasks", "PythonTask": "nflow.tasks"}
 
 
+# For those who write `import nflow` and then `nflow.models.Dag`.
+_MODULES = ("errors", "logger", "models", "queue", "tasks", "testing")
+
+
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in __all__:
-        raise AttributeError(f"module 'nflow' has no attribute {name!r}")
+        raise importlib.import_module("nflow.models.gone").missing(__name__, name)
     value = getattr(importlib.import_module(_ELSEWHERE.get(name, "nflow.models")), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -1,6 +1,7 @@
 """The queues that work waits in where nobody says otherwise."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 
 class JobType(StrEnum):
@@ -12,3 +13,11 @@ class JobType(StrEnum):
 
 
 DefaultJobQueueName = JobType
+
+
+if not TYPE_CHECKING:  # type checkers know what is there
+
+    def __getattr__(name: str) -> object:
+        from nflow.models.gone import missing  # noqa: PLC0415 - only where something is missing
+
+        raise missing(__name__, name)

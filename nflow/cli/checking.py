@@ -59,7 +59,7 @@ def _verdict(workflow: Workflow) -> Verdict:
         tasks=sum(len(dag.graph().tasks) for dag in sound.dags.values()),
         parameters=list(dict.fromkeys(option.name for option in workflow.parameters)),
         problems=[*problems(workflow), *shipping.problems, *_unfit_values(workflow)],
-        warnings=[*doubts(sound), *shipping.warnings()],
+        warnings=[*doubts(workflow), *shipping.warnings()],
     )
 
 

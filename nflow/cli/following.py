@@ -58,7 +58,7 @@ class Stage:
 
 def view_of(workflow: Workflow) -> RunView:
     """A view of a run of this workflow that has not begun."""
-    graphs = {name: dag.graph() for name, dag in workflow.dags.items()}
+    graphs = {name: dag.graph() for name, dag in workflow.startable.items()}
     retries = {
         (name, id_): retry
         for name, graph in graphs.items()

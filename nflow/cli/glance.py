@@ -12,6 +12,7 @@ from typing import Any
 
 from nflow.errors import UsageError
 from nflow.models.conversion import type_name
+from nflow.models.dag import Dag
 from nflow.models.parameters import Option
 from nflow.models.workflow import Workflow, load
 
@@ -40,11 +41,13 @@ def _told(workflow: Workflow) -> dict[str, Any]:
     return {
         "purpose": workflow.doc.partition("\n")[0],
         "parameters": [_parameter(option) for option in workflow.parameters],
-        "dags": [
-            {"name": dag.name, "autostart": bool(dag.autostart), "tasks": len(dag.graph().tasks)}
-            for dag in workflow.dags.values()
-        ],
+        "dags": [_dag(dag) for dag in workflow.dags.values()],
     }
+
+
+def _dag(dag: Dag) -> dict[str, Any]:
+    tasks = len(dag.graph().tasks) if dag.has_schema else 0
+    return {"name": dag.name, "autostart": bool(dag.autostart), "tasks": tasks}
 
 
 def _parameter(option: Option) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def needed_queues(workflow: Workflow, queue: str) -> list[str]:
     """Every queue that some job of this workflow may wait in, in the order of the file."""
     found = [queue]
-    for dag in workflow.dags.values():
+    for dag in workflow.startable.values():
         found += [dag.queue, *(task.queue for task in dag.graph().tasks)]
     return list(dict.fromkeys(found))
 
@@ -42,7 +42,7 @@ async def advice(engine: "Engine", workflow: Workflow, queue: str) -> str | None
     unserved = [name for name in needed_queues(workflow, queue) if name not in served]
     if unserved:
         return f"No worker serves {_shown(unserved)} yet, and the run waits for one. Start it: {_serving(unserved)}"
-    tasks = {task.queue for dag in workflow.dags.values() for task in dag.graph().tasks}
+    tasks = {task.queue for dag in workflow.startable.values() for task in dag.graph().tasks}
     ours = {name for entry in listed if entry.python == python_tag() for name in entry.queues}
     if not tasks <= ours:
         return (

@@ -3,10 +3,13 @@
 Pure: nothing here knows how a workflow is stored, sent or driven.
 """
 
+from typing import TYPE_CHECKING
+
 from nflow.models.action import Action
 from nflow.models.dag import Dag
 from nflow.models.datastore import DataStoreDocument, DataStoreDocumentSection
 from nflow.models.exceptions import AbortWorkflow, StopTask
+from nflow.models.gone import missing
 from nflow.models.parameters import Option, Parameters
 from nflow.models.retry import Retry
 from nflow.models.task import BaseTask, TaskStatus
@@ -33,3 +36,9 @@ __all__ = [
     "TaskSignal",
     "TaskStatus",
 ]
+
+
+if not TYPE_CHECKING:  # type checkers know what is there
+
+    def __getattr__(name: str) -> object:
+        raise missing(__name__, name)

@@ -7,7 +7,6 @@ from nflow.errors import TaskReturnActionInvalid
 from nflow.models.task import BaseTask
 from nflow.models.task_data import MultiTaskData
 
-
 _MAY_BE = "a list of tasks and names of tasks, or None for all successors"
 
 

@@ -77,9 +77,10 @@ class Dag(Placed):
         """Say which task hands its data to which.
 
         Args:
-            schema: Parent -> children, also those that are put into it later, before the workflow is planned. Children are one task, a list of tasks, a dict of task -> slot (the alias by
-                which the child may call this parent's data), or None for a task without children. Order counts: the
-                datasets of a task that joins several others come in the order in which the schema names its parents.
+            schema: Parent -> children, also what is put into it later, before the workflow is planned. Children are one
+                task, a list of tasks, a dict of task -> slot (the alias by which the child may call this parent's
+                data), or None for a task without children. Order counts: the datasets of a task that joins several
+                others come in the order in which the schema names its parents.
             validate: Look at the schema now; otherwise when the workflow is planned.
 
         Raises:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nflow.models.gone import missing
 
 
 class DataStoreDocumentSection(StrEnum):
@@ -69,3 +71,9 @@ class DataStoreDocument(Protocol):
         self, key: str, expected: object, value: object, *, section: str = DataStoreDocumentSection.Data
     ) -> bool:
         """Put `value` at `key` if `expected` is there, None standing for nothing; whether it was."""
+
+
+if not TYPE_CHECKING:  # type checkers know what is there
+
+    def __getattr__(name: str) -> object:
+        raise missing(__name__, name)

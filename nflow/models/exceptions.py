@@ -1,23 +1,37 @@
 """The exceptions that a task may raise to end on purpose, and those it may want to catch."""
 
+from typing import TYPE_CHECKING
+
 from nflow.errors import (
+    BlobLost,
+    ConfigError,
     DagNameUnknown,
     DataInvalidAlias,
     DataInvalidIndex,
     DirectedAcyclicGraphInvalid,
     DirectedAcyclicGraphUndefined,
     NflowError,
+    StoreTypeError,
+    StoreUnavailable,
     TaskReturnActionInvalid,
     WorkflowArgumentError,
     WorkflowDefinitionError,
     WorkflowImportError,
 )
+from nflow.models.gone import missing
 
 __all__ = [
     "AbortWorkflow",
+    "ConfigFieldError",
+    "ConfigLoadError",
+    "ConfigNotDefinedError",
+    "ConfigOverwriteError",
     "DagNameUnknown",
     "DataInvalidAlias",
     "DataInvalidIndex",
+    "DataStoreDecodeUnknownType",
+    "DataStoreGridfsIdInvalid",
+    "DataStoreNotConnected",
     "DirectedAcyclicGraphInvalid",
     "DirectedAcyclicGraphUndefined",
     "LightflowException",
@@ -28,7 +42,12 @@ __all__ = [
     "WorkflowImportError",
 ]
 
-LightflowException = NflowError  # what workflow files written for Lightflow catch
+# What workflow files written for Lightflow catch.
+LightflowException = NflowError
+ConfigLoadError = ConfigOverwriteError = ConfigNotDefinedError = ConfigFieldError = ConfigError
+DataStoreNotConnected = StoreUnavailable
+DataStoreGridfsIdInvalid = BlobLost
+DataStoreDecodeUnknownType = StoreTypeError
 
 
 class TaskEnding(NflowError):
@@ -50,3 +69,9 @@ class StopTask(TaskEnding):
 
 class AbortWorkflow(TaskEnding):
     """Raise it to end the task and to stop the whole run."""
+
+
+if not TYPE_CHECKING:  # type checkers know what is there
+
+    def __getattr__(name: str) -> object:
+        raise missing(__name__, name)

@@ -1,9 +1,12 @@
 """Which dags the code of a workflow speaks of: looked for in what its tasks can reach, without running any of it."""
 
+import ast
+import re
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 from nflow.models.dag import Dag
@@ -12,6 +15,9 @@ from nflow.models.task import BaseTask
 from nflow.models.workflow import Workflow
 
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+#: What is filled in later: %s, %03d, {}, {name}.
+_HOLES = re.compile(r"%(?:\(\w*\))?[-+ #0-9.]*[a-zA-Z]|\{[^{}]*\}")
 
 #: Of a long list that a callback refers to, the first elements will do.
 _MOST = 1000
@@ -23,15 +29,24 @@ class Mentions:
     def __init__(self) -> None:
         self._seen: dict[int, object] = {}  # the object is kept: an id counts only while it lives
         self._texts: set[str] = set()
+        self._files: set[str] = set()
 
     def knows(self, dag: Dag) -> bool:
-        """Whether the dag itself, its name, or a beginning of its name that is completed later was come across."""
-        beginnings = (text.partition("{")[0].partition("%")[0] for text in self._texts)
+        """Whether the dag itself, its name, or a text that may become its name was come across."""
         return (
             id(dag) in self._seen
             or dag.name in self._texts
-            or any(len(text) > 1 and dag.name.startswith(text) for text in beginnings)
+            or any(len(text) > 1 and dag.name.startswith(text) for text in self._texts)
+            or any(re.fullmatch(pattern, dag.name, re.DOTALL) for pattern in self._patterns())
         )
+
+    def _patterns(self) -> Iterator[str]:
+        """What texts may become that are filled in: `s%d`, `s{}`, f's{i}', 's' + str(i)."""
+        for text in self._texts:
+            if len(pieces := _HOLES.split(text)) > 1:
+                yield ".*".join(map(re.escape, pieces))
+        for file in self._files:
+            yield from _patterns_of(file)
 
     def follow(self, *values: object) -> None:
         """Go through everything that can be reached from these."""
@@ -42,6 +57,8 @@ class Mentions:
                 self._texts.add(value)
             elif id(value) not in self._seen:
                 self._seen[id(value)] = value
+                if isinstance(value, FunctionType) and _is_users(value.__code__):
+                    self._files.add(value.__code__.co_filename)
                 waiting += _reached(value)
 
 
@@ -51,6 +68,37 @@ def mentions(workflow: Workflow) -> Mentions:
     found.follow(*(option.default for option in workflow.parameters))
     found.follow(*(task for dag in workflow.dags.values() for task in dag.graph().tasks))
     return found
+
+
+@cache
+def _patterns_of(file: str) -> list[str]:
+    """What becomes of the f-strings and the sums of texts in a file."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    return [".*".join(map(re.escape, pieces)) for node in ast.walk(tree) if (pieces := _pieces(node))]
+
+
+def _pieces(node: ast.AST) -> list[str]:
+    """The text that stays, before, between and after what is filled in; nothing where nothing is."""
+    texts: list[str | None]
+    match node:
+        case ast.JoinedStr(values=values):
+            texts = [str(part.value) if isinstance(part, ast.Constant) else None for part in values]
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Add()):
+            texts = [text, None]
+        case ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=str(text))) if not isinstance(left, ast.BinOp):
+            texts = [None, text]
+        case _:
+            return []
+    pieces = [""]
+    for each in texts:
+        if each is None:
+            pieces.append("")
+        else:
+            pieces[-1] += each
+    return pieces if len(pieces) > 1 else []
 
 
 def _reached(value: object) -> list[object]:

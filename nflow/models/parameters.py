@@ -9,7 +9,6 @@ from nflow.core.keys import fault_of
 from nflow.errors import WorkflowArgumentError, WorkflowDefinitionError
 from nflow.models.conversion import Type, converted, converter, is_nameless, type_name
 
-
 #: So much of what stands where an Option should be is shown.
 _LONGEST = 80
 
@@ -184,8 +183,8 @@ def _clashes(names: Iterable[str]) -> Iterator[str]:
         for end in range(1, len(parts)):
             if (above := ".".join(parts[:end])) in known:
                 yield (
-                    f"Parameters {above!r} and {name!r} cannot both be: in the store the second is a part of the first. "
-                    "Rename one of them."
+                    f"Parameters {above!r} and {name!r} cannot both be: in the store the second is a part of the "
+                    "first. Rename one of them."
                 )
 
 

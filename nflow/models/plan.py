@@ -11,7 +11,7 @@ from nflow.models.dag import Dag
 from nflow.models.place import place_of
 from nflow.models.retry import Retry
 from nflow.models.task import BaseTask
-from nflow.models.workflow import Workflow
+from nflow.models.workflow import Workflow, require_graph
 
 Ship = Callable[[BaseTask], str]
 """Stores the code of a task, its `shipped()`, and returns the digest to find it by."""
@@ -51,9 +51,19 @@ def plan(dag: Dag, ship: Ship) -> DagSpec:
 
 
 def plan_workflow(workflow: Workflow, ship: Ship, *, python: str, engine: str) -> WorkflowSpec:
-    """The spec of a whole file. Code that several dags share is shipped once."""
+    """The spec of a whole file. Code that several dags share is shipped once.
+
+    A dag without a schema that is not to start by itself is left out: whoever starts it is told that there is none.
+
+    Raises:
+        DirectedAcyclicGraphUndefined: a dag that starts with the run has no schema.
+        And whatever `plan` raises.
+    """
     code_of = _Shipped(ship)
-    dags = {DagName(name): plan(dag, code_of) for name, dag in workflow.dags.items()}
+    for dag in workflow.dags.values():
+        if dag.autostart or dag.has_schema:
+            require_graph(dag)
+    dags = {DagName(name): plan(dag, code_of) for name, dag in workflow.startable.items()}
     return WorkflowSpec(name=workflow.name, dags=dags, python=python, engine=engine)
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nflow.errors import WorkflowArgumentError, WorkflowDefinitionError
 from nflow.models.dag import Dag
@@ -20,17 +21,20 @@ def problems(workflow: Workflow) -> list[str]:
 
 
 def doubts(workflow: Workflow) -> list[str]:
-    """What runs, but perhaps not as meant. The graphs of its dags must be free of problems."""
+    """What runs, but perhaps not as meant. Dags that have problems are not looked into."""
+    sound = replace(workflow, dags={name: dag for name, dag in workflow.dags.items() if has_graph(dag)})
     return [
-        *(line for dag in workflow.dags.values() for line in _namesakes(dag)),
-        *_never_started(workflow),
-        *unknown_limits(workflow.dags.values()),
+        *_undefined(workflow),
+        *(line for dag in sound.dags.values() for line in _namesakes(dag)),
+        *_never_started(workflow, sound),
+        *unknown_limits(sound.dags.values()),
+        *_idle_classes(sound),
         *_declared_twice(workflow),
     ]
 
 
 def has_graph(dag: Dag) -> bool:
-    """Whether a dag is free of cycles and other mistakes."""
+    """Whether a dag has a schema that is free of cycles and other mistakes."""
     try:
         dag.graph()
     except WorkflowDefinitionError:
@@ -39,7 +43,7 @@ def has_graph(dag: Dag) -> bool:
 
 
 def _no_graphs(workflow: Workflow) -> Iterator[str]:
-    for dag in workflow.dags.values():
+    for dag in workflow.startable.values():
         try:
             require_graph(dag)
         except WorkflowDefinitionError as error:
@@ -77,14 +81,36 @@ def _namesakes(dag: Dag) -> Iterator[str]:
             )
 
 
-def _never_started(workflow: Workflow) -> Iterator[str]:
+def _undefined(workflow: Workflow) -> Iterator[str]:
+    for dag in workflow.dags.values():
+        if not dag.has_schema:
+            then = "No run of this file can start" if dag.autostart else "No task can start it"
+            yield place_of(dag).before(
+                f"Dag {dag.name!r} has no schema. {then} before define() is called with a dict of task -> children."
+            )
+
+
+def _idle_classes(workflow: Workflow) -> Iterator[str]:
+    """Each class of the user's whose tasks do nothing, with the first of them."""
+    seen: set[type[BaseTask]] = {BaseTask}
+    for task in (task for dag in workflow.dags.values() for task in dag.graph().tasks):
+        kind = type(task)
+        if kind not in seen and kind.run is BaseTask.run and "run" not in vars(task):
+            yield place_of(task).before(
+                f"Class {kind.__name__!r} of task {task.name!r} has no run() of its own, so the task does nothing. "
+                "Write one: def run(self, data, store, signal, context, **kwargs)."
+            )
+        seen.add(kind)
+
+
+def _never_started(workflow: Workflow, sound: Workflow) -> Iterator[str]:
     waiting = [dag for dag in workflow.dags.values() if not dag.autostart]
     if waiting and len(waiting) == len(workflow.dags):
         yield "No dag starts with the run, which ends at once. Leave autostart=False away for the first one."
         return
-    mentioned = mentions(workflow) if waiting else None
+    mentioned = mentions(sound) if waiting else None
     for dag in waiting:
-        if mentioned is not None and not mentioned.knows(dag):
+        if mentioned is not None and dag.has_schema and not mentioned.knows(dag):
             yield place_of(dag).before(
                 f"Dag {dag.name!r} does not start with the run (autostart=False), and no code here starts it. "
                 f"Start it in a task: signal.start_dag({dag.name!r})."

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from nflow.errors import NotShippable, WorkflowDefinitionError
 from nflow.models.callbacks import check_callback
-from nflow.models.place import Placed, place_of, told
+from nflow.models.gone import missing
+from nflow.models.place import Placed, told
 from nflow.models.retry import Retry, on_failure_of
 from nflow.models.task_data import MultiTaskData
 
@@ -153,7 +154,7 @@ def check_task(task: BaseTask, kinds: set[type[BaseTask]]) -> None:
     """
     missing = [each for each in _NEEDED if not hasattr(task, each)]
     if missing:
-        raise WorkflowDefinitionError(place_of(task).before(_unmade(type(task), missing[0])))
+        raise WorkflowDefinitionError(_unmade(type(task), missing[0]))
     if type(task) not in kinds:
         check_callback(task.run, CALLBACK_ARGUMENTS, of=f"run() of class {type(task).__name__!r}")
         kinds.add(type(task))
@@ -166,3 +167,9 @@ def _unmade(kind: type[BaseTask], missing: str) -> str:
         f"This {kind.__name__} has no {missing!r}: {kind.__name__}.__init__(){where} does not call "
         "super().__init__(name). Let it do so in its first line."
     )
+
+
+if not TYPE_CHECKING:  # type checkers know what is there
+
+    def __getattr__(name: str) -> object:
+        raise missing(__name__, name)

@@ -14,6 +14,7 @@ from types import ModuleType
 
 from nflow.errors import UsageError, WorkflowDefinitionError, WorkflowImportError, WorkflowNotFound
 from nflow.models.dag import Dag
+from nflow.models.gone import Gone, advice_on
 from nflow.models.neighbours import Neighbours
 from nflow.models.parameters import Parameters
 from nflow.models.place import is_foreign, place_of, told
@@ -40,9 +41,14 @@ class Workflow:
     def queues(self) -> list[str]:
         """Every queue that a dag or a task of it waits in, in the order of the file."""
         found: list[str] = []
-        for dag in self.dags.values():
+        for dag in self.startable.values():
             found += [dag.queue, *(task.queue for task in dag.graph().tasks)]
         return list(dict.fromkeys(found))
+
+    @property
+    def startable(self) -> Mapping[str, Dag]:
+        """The dags that a run may consist of. One without a schema is none, though a file may have it."""
+        return {name: dag for name, dag in self.dags.items() if dag.has_schema}
 
 
 def find(name: str | Path, folders: Iterable[Path] = ()) -> Path:
@@ -74,7 +80,7 @@ def load(path: Path) -> Workflow:
     """Read a workflow file by executing it.
 
     What the file defines belongs to no importable module afterwards, so that it is sent to workers by value, and a
-    worker does not need the file.
+    worker does not need the file. A dag that has no schema yet is accepted: who starts runs refuses it.
 
     Raises:
         WorkflowNotFound: no such file.
@@ -82,7 +88,7 @@ def load(path: Path) -> Workflow:
         WorkflowDefinitionError: what it defines cannot run.
     """
     workflow = read(path)
-    for dag in workflow.dags.values():
+    for dag in workflow.startable.values():
         require_graph(dag)
     return workflow
 
@@ -117,7 +123,7 @@ def assembled(names: Mapping[str, object], *, path: Path) -> Workflow:
         path=path,
         doc=cleandoc(str(names.get("__doc__") or "")),
         dags=dags,
-        parameters=_parameters(names.values()),
+        parameters=_parameters(path, names.values()),
     )
 
 
@@ -131,12 +137,15 @@ def _dags(path: Path, values: Iterable[object]) -> dict[str, Dag]:
     return dags
 
 
-def _parameters(values: Iterable[object]) -> Parameters:
+def _parameters(path: Path, values: Iterable[object]) -> Parameters:
     each = {id(value): value for value in values if isinstance(value, Parameters)}
-    return Parameters(
-        (option for parameters in each.values() for option in parameters),
-        extra=any(parameters.extra for parameters in each.values()),
-    )
+    try:
+        return Parameters(
+            (option for parameters in each.values() for option in parameters),
+            extra=any(getattr(parameters, "extra", False) for parameters in each.values()),
+        )
+    except WorkflowDefinitionError as error:
+        raise WorkflowDefinitionError(f"{path.name}: {error}") from error
 
 
 def _executed(path: Path) -> ModuleType:
@@ -191,15 +200,15 @@ def _place(path: Path, error: BaseException) -> str:
 def _elsewhere(path: Path, error: BaseException) -> str:
     """The line of another file of the user's that raised a complaint of nflow's."""
     lines = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
-    foreign = [(file, line) for file, line in lines if is_foreign(file) and not file.startswith("<frozen ")]
+    foreign = [(file, line) for file, line in lines if is_foreign(file) and not file.startswith("<")]
     file, line = foreign[-1] if foreign else (str(path), 0)
     return f" ({told(file, line)})" if file != str(path) else ""
 
 
 def _reason(path: Path, error: BaseException) -> str:
     match error:
-        case ModuleNotFoundError(name=str(name)):
-            return f"it needs the module {name!r}, which {sys.executable} does not have. Install it there."
+        case ImportError() if words := _of_import(error):
+            return words
         case SyntaxError(msg=str(text)) if "codec can't decode" in text:
             return "it is not UTF-8. Save it so, or name its encoding in its first line: # -*- coding: latin-1 -*-"
         case SyntaxError(lineno=None):
@@ -210,6 +219,17 @@ def _reason(path: Path, error: BaseException) -> str:
         case SystemExit():
             return "it ends Python while it is read. Call exit() only under `if __name__ == '__main__':`."
     return f"{_words(error)}. `python {path}` shows the whole traceback."
+
+
+def _of_import(error: ImportError) -> str | None:
+    """What to write instead of something of Lightflow's, or to install."""
+    if isinstance(error, Gone):
+        return str(error)
+    if error.name and (instead := advice_on(error.name)):
+        return f"{error.msg.partition(';')[0].partition(' (')[0]}. {instead}"
+    if error.name and isinstance(error, ModuleNotFoundError):
+        return f"it needs the module {error.name!r}, which {sys.executable} does not have. Install it there."
+    return None
 
 
 def _words(error: BaseException) -> str:

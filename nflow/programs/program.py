@@ -26,6 +26,9 @@ from nflow.programs.streams import Input, Output, Sink
 #: However short a time between two looks users ask for, one core is not kept busy with it.
 _SHORTEST_PAUSE = 0.005
 
+#: The system waits for 24 days at most at a time.
+_LONGEST_WAIT = 86400.0
+
 
 class Ended(Enum):
     """Why a program is over."""
@@ -181,7 +184,7 @@ class Program:
         if any(output.has_lines for output in self._outputs):
             return 0
         known = [moment for moment in (*moments, None if self._end is None else self._end.due) if moment is not None]
-        return max(min(known) - time.monotonic(), 0) if known else None
+        return min(max(min(known) - time.monotonic(), 0), _LONGEST_WAIT) if known else None
 
     def _is_over(self) -> bool:
         is_ended = not self._is_alive if self._end is None else self._end.is_over

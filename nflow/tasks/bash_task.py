@@ -14,6 +14,7 @@ from nflow.models.task_context import TaskContext
 from nflow.models.task_data import MultiTaskData
 from nflow.models.task_parameters import TaskParameters
 from nflow.models.task_signal import TaskSignal
+from nflow.tasks.times import fault_of
 
 if TYPE_CHECKING:  # see `run`
     from nflow.programs.launch import Command, Text
@@ -47,7 +48,8 @@ class BashTask(BaseTask):
         user: The user to run it as, by number or name, with that user's groups. Only root may.
         group: The group to run it as, by number or name, and no other.
         stdin: What it is given to read, text or bytes.
-        refresh_time: Seconds between two looks at a `signal` that cannot tell by itself that the run is stopped.
+        refresh_time: Seconds between two looks at a `signal` that cannot tell by itself that the run is stopped;
+            infinite: none.
         capture_stdout: Keep what it writes, for `callback_end`.
         capture_stderr: The same for its errors.
         callback_process: Called once it runs with (pid, data, store, signal, context).
@@ -55,7 +57,7 @@ class BashTask(BaseTask):
             context). The files are binary, and None unless captured. A returncode of -15 means: ended by signal 15.
         callback_stdout: Called for each line that it writes with (line, data, store, signal, context).
         callback_stderr: The same for its errors.
-        timeout: Seconds after which it is ended and the task fails.
+        timeout: Seconds after which it is ended and the task fails. None, or infinite: it may take its time.
         check: Let the task fail when the exit code is not 0.
         executable: Another shell, such as "/bin/bash".
         env_update: Laid over the environment.
@@ -68,7 +70,7 @@ class BashTask(BaseTask):
         on_failure: What becomes of the others when it has failed for good.
 
     Raises:
-        WorkflowDefinitionError: there is no command, or a callback cannot be called so.
+        WorkflowDefinitionError: there is no command, a time is none, or a callback cannot be called so.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a program has many sides; those by position are Lightflow's
@@ -138,6 +140,8 @@ class BashTask(BaseTask):
         for key, value in self.params.items():
             if callable(value):
                 check_callback(value, ("data", "store"), of=f"{key} of task {name!r}")
+            elif key in {"timeout", "refresh_time"} and (fault := fault_of(key, value)):
+                raise WorkflowDefinitionError(f"{key}={value!r} of task {name!r} {fault}")
         self.callback_process = callback_process
         self.callback_end = callback_end
         self.callback_stdout = callback_stdout

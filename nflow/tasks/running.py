@@ -1,5 +1,6 @@
 """How a `BashTask` runs: its parameters become a program, and what becomes of that goes to its callbacks."""
 
+import math
 import os
 import signal as signal_module  # `signal` is an argument of every task
 import sys
@@ -17,6 +18,7 @@ from nflow.models.task_signal import TaskSignal
 from nflow.programs.launch import Launch
 from nflow.programs.program import Ended, Program
 from nflow.programs.streams import Sink
+from nflow.tasks.times import fault_of
 
 if TYPE_CHECKING:  # it imports this module only when it runs
     from nflow.tasks.bash_task import BashTask, LineCallback
@@ -57,12 +59,12 @@ def run_program(
 def _follow(task: "BashTask", params: TaskParameters, around: _Around, out: Sink, err: Sink) -> tuple[Ended, Program]:
     """Start the program and see it through to its end."""
     given, pause = _input(params.stdin, task.name), _seconds(params, "refresh_time", task.name)
-    timeout = None if params.timeout is None else _seconds(params, "timeout", task.name)
+    timeout = _seconds(params, "timeout", task.name)
     launch = Launch(**{field.name: params[field.name] for field in fields(Launch)})
     with Program.start(launch, out=out, err=err, given=given, of=f"Task {task.name!r}") as program:
         if task.callback_process is not None:
             task.callback_process(program.pid, *around)
-        return program.follow(around[2], pause=pause, timeout=timeout), program
+        return program.follow(around[2], pause=math.inf if pause is None else pause, timeout=timeout), program
 
 
 def _sink(
@@ -97,11 +99,12 @@ def _input(stdin: object, name: str) -> bytes | None:
     raise ProgramNotStarted(f"The stdin of task {name!r} is a {type(stdin).__name__}. Give it text, or bytes.")
 
 
-def _seconds(params: TaskParameters, key: str, name: str) -> float:
+def _seconds(params: TaskParameters, key: str, name: str) -> float | None:
+    """A time; None: without end."""
     value = params[key]
-    if isinstance(value, int | float) and value >= 0:
-        return value
-    raise ProgramNotStarted(f"{key}={value!r} of task {name!r} is no time. Give it seconds, such as {key}=2.5.")
+    if fault := fault_of(key, value):
+        raise ProgramNotStarted(f"{key}={value!r} of task {name!r} {fault}")
+    return None if value is None or math.isinf(value) else float(value)
 
 
 def _failure(name: str, program: Program) -> str:

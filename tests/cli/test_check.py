@@ -79,6 +79,8 @@ def test_all_problems_are_told_at_once(check):
         "    def __init__(self, name):\n"
         "        super().__init__(name)\n"
         "        self.lock = lock\n"
+        "    def run(self, data, store, signal, context):\n"
+        "        self.lock.acquire()\n"
         "a = PythonTask('a', work)\n"
         "main = Dag('main', schema={PythonTask('b', locked): Held('c')})\n"
         "ring = Dag('ring', schema={a: a})\n"
@@ -87,10 +89,10 @@ def test_all_problems_are_told_at_once(check):
 
     assert code == 2
     assert out.splitlines() == [
-        "problem: scan.py, line 18: Dag 'ring' has a cycle: a -> a. Remove one of these steps.",
+        "problem: scan.py, line 20: Dag 'ring' has a cycle: a -> a. Remove one of these steps.",
         "problem: The default of parameter 'n': Cannot convert 'many' to int.",
-        f"problem: scan.py, line 17: Task 'b' cannot be sent to another process: global 'lock' in locked() {why}",
-        f"problem: scan.py, line 17: Task 'c' cannot be sent to another process: attribute 'lock' {why}",
+        f"problem: scan.py, line 19: Task 'b' cannot be sent to another process: global 'lock' in locked() {why}",
+        f"problem: scan.py, line 19: Task 'c' cannot be sent to another process: attribute 'lock' {why}",
         "scan.py: 2 dags, 2 tasks; parameters: n; 4 problems.",
     ]
 
@@ -127,15 +129,17 @@ def test_what_makes_the_code_of_a_task_heavy_is_named(check):
         "    def __init__(self, name):\n"
         "        super().__init__(name)\n"
         "        self.image = b'y' * 3_000_000\n"
+        "    def run(self, data, store, signal, context):\n"
+        "        data['y'] = self.image[0]\n"
         "main = Dag('main', schema={PythonTask('a', look): [PythonTask('b', look), Loaded('c')]})\n"
     )
 
     first, second, _ = out.splitlines()
     assert first.startswith(
-        "warning: scan.py, line 16: The code of task 'a' has 2.0 MB: global 'TABLE' in look() alone has 2.0 MB."
+        "warning: scan.py, line 18: The code of task 'a' has 2.0 MB: global 'TABLE' in look() alone has 2.0 MB."
     )
     assert second.startswith(
-        "warning: scan.py, line 16: The code of task 'c' has 3.0 MB: attribute 'image' alone has 3.0 MB."
+        "warning: scan.py, line 18: The code of task 'c' has 3.0 MB: attribute 'image' alone has 3.0 MB."
     )
 
 

@@ -1,11 +1,14 @@
 """How a schema is read: every form of children, the order of things, and what is refused."""
 
+import copy
+import inspect
 import pickle
 
 import pytest
 
 from nflow.errors import DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError
-from nflow.models import Dag
+from nflow.models import BaseTask, Dag, Retry
+from nflow.models.place import place_of
 from nflow.tasks import PythonTask
 
 A, B, C, D = (PythonTask(name) for name in "ABCD")
@@ -173,7 +176,117 @@ def test_a_dag_that_a_callback_refers_to_travels_without_its_graph():
     packed = pickle.dumps(dag)
 
     assert len(packed) < 200
-    copy = pickle.loads(packed)
-    assert (copy.name, copy.autostart, copy.queue) == ("sub", False, "fast")
+    travelled = pickle.loads(packed)
+    assert (travelled.name, travelled.autostart, travelled.queue) == ("sub", False, "fast")
     with pytest.raises(DirectedAcyclicGraphUndefined):
-        copy.graph()
+        travelled.graph()
+
+
+# --- a schema that changes, and a dag that is copied ---
+
+
+@pytest.mark.parametrize("children", [[B], {B: None}, B, None])
+def test_what_is_put_into_a_schema_later_is_part_of_the_graph(children):
+    schema = {A: children}
+    dag = Dag("main")
+    dag.define(schema)
+
+    schema[C] = D
+
+    assert [task.name for task in dag.graph().tasks][-2:] == ["C", "D"]
+
+
+@pytest.mark.parametrize("change", [lambda children: children.append(C), lambda children: children.reverse()])
+def test_children_that_are_changed_later_count_with_their_order(change):
+    children = [B, D]
+    dag = Dag("main", schema={A: children})
+    assert [task.name for task in dag.graph().tasks] == ["A", "B", "D"]
+
+    change(children)
+
+    assert [task.name for task in dag.graph().tasks] == ["A", *(task.name for task in children)]
+
+
+def test_a_graph_whose_schema_has_not_changed_is_not_read_again():
+    dag = Dag("main", schema={A: [B], C: {D: "slot"}})
+
+    assert dag.graph() is dag.graph()
+
+
+@pytest.mark.parametrize("copy_of", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_dag_has_all_that_the_dag_has(copy_of):
+    dag = Dag("main", autostart=False, queue="fast", retry=Retry(attempts=5), on_failure="stop_dag")
+    dag.define({A: {B: "slot"}})
+
+    copied, line = copy_of(dag), inspect.currentframe().f_lineno
+
+    assert (copied.name, copied.autostart, copied.queue) == ("main", False, "fast")
+    assert (copied.retry, copied.on_failure) == (dag.retry, "stop_dag")
+    assert [task.name for task in copied.graph().tasks] == ["A", "B"]
+    assert list(copied.graph().links.values()) == ["slot"]
+    assert place_of(copied).line == line
+
+
+def test_a_deep_copy_of_a_dag_has_tasks_of_its_own():
+    dag = Dag("main", schema={A: [B]})
+    dag.graph()
+
+    copied = copy.deepcopy(dag)
+
+    assert not {*copied.graph().tasks} & {*dag.graph().tasks}
+
+
+def test_a_task_that_refers_to_its_dag_is_copied_with_it():
+    dag, task = Dag("main"), PythonTask("task")
+    task.dag = dag
+    dag.define({task: None})
+
+    copied = copy.deepcopy(dag)
+
+    assert copied.graph().tasks[0].dag is copied
+
+
+# --- queues and classes ---
+
+
+@pytest.mark.parametrize("queue", [None, 5, "", " "])
+@pytest.mark.parametrize(("kind", "what"), [(Dag, "dag"), (PythonTask, "task")])
+def test_a_queue_must_have_a_name(kind, what, queue):
+    with pytest.raises(WorkflowDefinitionError, match=rf"^The queue of {what} 'x' is {queue!r}\. Give it a name"):
+        kind("x", queue=queue)
+
+
+def test_a_task_that_its_class_has_not_made_is_refused():
+    class Broken(BaseTask):
+        def __init__(self, name):
+            self.name = name
+
+    with pytest.raises(WorkflowDefinitionError, match=r"This Broken has no 'queue': .* super\(\).__init__\(name\)"):
+        Dag("main").define({A: Broken("b")})
+
+
+def test_a_task_that_its_class_has_not_made_can_be_shown():
+    class Broken(BaseTask):
+        def __init__(self):
+            pass
+
+    assert repr(Broken()) == "<Broken '?'>"
+
+
+@pytest.mark.parametrize(
+    "arguments", ["self, data, store, signal, context, **kwargs", "self, data, *rest", "self, a, b, c, d, e=None"]
+)
+def test_a_run_that_can_be_called_is_accepted(arguments):
+    kind = type("Own", (BaseTask,), {"run": eval(f"lambda {arguments}: None")})
+
+    assert tasks_of({kind("a"): kind("b")}) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "arguments", ["self", "self, data, store, signal", "self, a, b, c, d, e", "self, a, b, c, *, d"]
+)
+def test_a_run_that_cannot_be_called_is_refused(arguments):
+    kind = type("Own", (BaseTask,), {"run": eval(f"lambda {arguments}: None")})
+
+    with pytest.raises(WorkflowDefinitionError, match=r"^run\(\) of class 'Own' must take 4 arguments"):
+        Dag("main").define({kind("a"): None})

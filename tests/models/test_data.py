@@ -165,3 +165,13 @@ def test_all_of_it_can_be_put_together_at_once_and_sent():
     copy = pickle.loads(pickle.dumps(data))
 
     assert (copy["n"], copy("a")["n"], copy.aliases) == (2, 1, {"a": 0, "b": 1})
+
+
+@pytest.mark.parametrize(
+    "use", [lambda wrong: MultiTaskData(dataset=wrong), lambda wrong: three().add_dataset("x", wrong)]
+)
+def test_a_dict_is_no_dataset(use):
+    with pytest.raises(TypeError, match=r"cannot be a dict\. Give it TaskData\(\{\.\.\.\}\)\."):
+        use({"n": 1})
+    with pytest.raises(TypeError, match=r"cannot be a list\. Give it a TaskData\."):
+        use([1])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nflow.models import TaskData
+from nflow.errors import BlobLost
+from nflow.models import MultiTaskData, TaskData
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Elsewhere:
     value: object
     type: str = "int"
     loads: int = field(default=0, compare=False)
+    size_bytes: int = 5
 
     def load(self):
         self.loads += 1
@@ -199,9 +201,45 @@ def test_looking_at_keys_fetches_nothing():
 
     assert "a" in data
     assert list(data.keys()) == ["a"]
-    assert repr(data) == "TaskData({'a': <int, not loaded>})"
     deepcopy(data)
     assert there.loads == 0
+
+
+@pytest.mark.parametrize("show", [str, repr])
+def test_values_are_fetched_to_be_shown(show):
+    data = MultiTaskData.of([remote(a=Elsewhere([1, 2]))], {"before": 0})
+
+    assert "{'a': [1, 2]}" in show(data.default_dataset)
+    assert "{'a': [1, 2]}" in show(data)
+
+
+def test_a_large_value_is_not_fetched_to_be_shown():
+    there = Elsewhere(b"x", "ndarray", size_bytes=8_000_000)
+    data = remote(a=there, b=Elsewhere(5))
+
+    assert str(data) == "{'a': <ndarray, 8.0 MB, not loaded>, 'b': 5}"
+    assert there.loads == 0
+
+
+def test_a_value_that_cannot_be_fetched_is_shown_as_such():
+    class Lost(Elsewhere):
+        def load(self):
+            raise BlobLost("lost")
+
+    data = remote(a=Lost(5), b=Elsewhere(6))
+
+    assert str(data) == "{'a': <int, 5 bytes, not loaded>, 'b': 6}"
+    with pytest.raises(BlobLost):
+        data["a"]
+
+
+def test_what_was_only_shown_keeps_its_origin():
+    there = Elsewhere([1, 2])
+    data = remote(a=there)
+
+    str(data)
+
+    assert data.cells()["a"].origin is there
 
 
 def test_the_worker_can_tell_what_nobody_touched():

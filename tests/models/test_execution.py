@@ -226,7 +226,7 @@ def test_only_an_action_or_none_may_be_returned(result):
         pytest.param(TaskData(), None, "cannot carry a TaskData", id="a single dataset"),
         pytest.param(given(), "left", r"Write limit=\['left'\]", id="a name as the limit"),
         pytest.param(given(), PythonTask("left"), r"Write limit=\['left'\]", id="a task as the limit"),
-        pytest.param(given(), 5, "is not a list", id="a number as the limit"),
+        pytest.param(given(), 5, "is 5, which is not a list. Give a list of tasks", id="a number as the limit"),
         pytest.param(given(), [5], "5 in the limit", id="a number in the limit"),
     ],
 )
@@ -247,9 +247,29 @@ def test_an_action_that_was_spoilt_after_it_was_made_is_refused():
     assert isinstance(run(work).exception, TaskReturnActionInvalid)
 
 
+@pytest.mark.parametrize("limit", ["left", 5])
+def test_a_limit_that_is_set_later_must_be_a_list_too(limit):
+    def work(data, store, signal, context):
+        action = Action(data)
+        action.limit = limit
+        return action
+
+    assert "which is not a list" in str(run(work).exception)
+
+
+def test_a_limit_that_is_set_later_may_be_anything_to_go_through():
+    def work(data, store, signal, context):
+        action = Action(data)
+        action.limit = (name for name in ("left", "right"))
+        return action
+
+    assert run(work).limit == ("left", "right")
+
+
 def test_a_value_that_cannot_be_fetched_for_merging_is_a_failure():
     class Lost:
         type = "dict"
+        size_bytes = 5
 
         def load(self):
             raise Boom("lost")

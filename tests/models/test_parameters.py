@@ -190,7 +190,10 @@ def test_an_argument_that_is_none_counts_as_not_given():
 
 
 def test_a_default_that_does_not_fit_its_type_is_found_before_the_start():
-    with pytest.raises(WorkflowArgumentError, match="'count': Cannot convert 'few' to int"):
+    with pytest.raises(
+        WorkflowArgumentError,
+        match=r"'count': its default in the workflow file is at fault\. Cannot convert 'few' to int",
+    ):
         Parameters([Option("count", default="few", type=int)]).resolve({})
 
 
@@ -198,3 +201,66 @@ def test_of_two_options_with_one_name_the_later_one_counts():
     parameters = Parameters([Option("count"), Option("count", default="4", type=int)])
 
     assert parameters.resolve({}) == {"count": 4}
+
+
+# --- names, lists and defaults that cannot be ---
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("a..b", "has an empty part"),
+        (".a", "has an empty part"),
+        (".".join("x" * 21), "is too long: it has 21 parts"),
+        ("x" * 4097, "is too long: it has 1 parts and 4097 characters"),
+    ],
+)
+def test_a_name_that_is_no_key_of_the_store_is_refused(name, fault):
+    with pytest.raises(WorkflowDefinitionError, match=f"of an Option, its key in the store, {fault}") as refusal:
+        Option(name)
+    with pytest.raises(WorkflowArgumentError, match=f"of a parameter, its key in the store, {fault}"):
+        Parameters(extra=True).resolve({name: "x"})
+
+    assert len(str(refusal.value)) < 300
+
+
+def test_a_name_that_reaches_into_another_is_refused():
+    with pytest.raises(WorkflowDefinitionError, match=r"Parameters 'a' and 'a.b.c' cannot both be"):
+        Parameters([Option("a.b.c"), Option("ab"), Option("a")])
+    with pytest.raises(WorkflowArgumentError, match=r"Parameters 'a' and 'a.b' cannot both be"):
+        Parameters([Option("a", 1)], extra=True).resolve({"a.b": "x"})
+
+
+def test_names_may_have_a_beginning_in_common():
+    parameters = Parameters([Option("a.b", 1, type=int), Option("a.c", 2, type=int), Option("ab", 3, type=int)])
+
+    assert parameters.resolve({}) == {"a.b": 1, "a.c": 2, "ab": 3}
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        (["sample"], r"takes Options, not 'sample'\. Write Parameters\(\[Option\('sample'\)\]\)"),
+        ("sample", r"takes a list, not 'sample'\. Write Parameters\(\[Option\('sample'\)\]\)"),
+        (Option("sample"), r"takes a list, not Option.* Write Parameters\(\[Option\('sample'\)\]\)"),
+        ([5], r"takes Options, not 5\. Write Parameters\(\[Option\('name'\)\]\)"),
+        (5, r"takes a list, not 5\. Write Parameters\(\[Option\('name'\)\]\)"),
+    ],
+)
+def test_what_is_no_list_of_options_is_refused(given, advice):
+    with pytest.raises(WorkflowDefinitionError, match=advice):
+        Parameters(given)
+
+
+def test_a_type_without_a_name_is_told_by_its_line():
+    option = Option("n", type=lambda text: 1 / 0)
+    line = option.type.__code__.co_firstlineno
+
+    with pytest.raises(WorkflowArgumentError) as missing:
+        Parameters([option]).resolve({})
+    with pytest.raises(WorkflowArgumentError) as wrong:
+        Parameters([option]).resolve({"n": "5"})
+
+    place = f"the function in test_parameters.py, line {line}"
+    assert str(missing.value) == f"Parameter 'n' is missing. Add n=VALUE, of a type that {place} converts."
+    assert str(wrong.value) == f"Parameter 'n': Cannot convert '5' with {place}: division by zero."

@@ -9,7 +9,7 @@ from nflow.errors import DirectedAcyclicGraphUndefined, NotShippable
 from nflow.models import BaseTask, Dag, Parameters
 from nflow.models.place import place_of
 from nflow.models.plan import plan, plan_workflow
-from nflow.models.workflow import Workflow
+from nflow.models.workflow import Workflow, load
 from nflow.tasks import PythonTask
 
 
@@ -131,6 +131,23 @@ def test_a_large_dag_is_planned_with_one_piece_of_code():
     spec = plan(dag, ship)
 
     assert (len(spec.tasks), len(spec.edges), len(ship.tasks)) == (10_000, 9_999, 1)
+
+
+def test_a_workflow_whose_first_dag_has_no_schema_cannot_be_planned(tmp_path):
+    path = tmp_path / "flow.py"
+    path.write_text("from nflow.models import Dag\nmain = Dag('main')\n")
+
+    with pytest.raises(DirectedAcyclicGraphUndefined, match=r"^flow.py, line 2: Dag 'main' has no schema. Call define"):
+        plan_workflow(load(path), Shipper(), python="py311", engine="1")
+
+
+def test_a_dag_without_a_schema_that_nobody_starts_is_left_out(tmp_path):
+    path = tmp_path / "flow.py"
+    path.write_text("from nflow.models import Dag\nmain = Dag('main', schema={})\nsub = Dag('sub', autostart=False)\n")
+
+    spec = plan_workflow(load(path), Shipper(), python="py311", engine="1")
+
+    assert list(spec.dags) == ["main"]
 
 
 def test_a_dag_without_a_schema_cannot_be_planned():

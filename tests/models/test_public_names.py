@@ -10,6 +10,7 @@ import pytest
 import nflow
 import nflow.models
 import nflow.tasks
+from nflow.errors import StoreTypeError
 from nflow.models.datastore import DataStoreDocumentSection
 
 CHECKOUT = Path(__file__).parents[2]
@@ -75,6 +76,32 @@ def test_the_short_names_are_the_same_things():
 def test_another_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'zzz'"):
         nflow.zzz  # noqa: B018
+
+
+def test_whoever_imports_nflow_has_its_modules():
+    code = "import nflow; print(nflow.models.Dag.__name__, nflow.tasks.PythonTask.__name__, nflow.queue.JobType.Task)"
+
+    result = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+
+    assert result.stdout == "Dag PythonTask task\n"
+
+
+def test_what_lightflow_had_cannot_be_imported_and_the_error_says_what_to_do():
+    with pytest.raises(ImportError, match=r"nflow\.models has no 'Arguments' any more\. It is called `Parameters` now"):
+        from nflow.models import Arguments  # noqa: F401
+    with pytest.raises(ImportError, match="nflow has no 'Config' any more"):
+        from nflow import Config  # noqa: F401
+
+
+def test_errors_that_workflow_files_catch_have_their_names():
+    names = ("ConfigLoadError", "DataStoreNotConnected", "DataStoreGridfsIdInvalid", "DataStoreDecodeUnknownType")
+
+    assert all(issubclass(getattr(nflow.models.exceptions, name), nflow.NflowError) for name in names)
+    assert issubclass(StoreTypeError, TypeError)
+
+
+def test_an_ending_shows_its_message():
+    assert (repr(nflow.StopTask("enough")), repr(nflow.StopTask())) == ("<StopTask - enough>", "<StopTask>")
 
 
 def test_the_version_is_the_one_of_the_package():

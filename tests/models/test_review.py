@@ -32,7 +32,7 @@ def test_every_dag_that_is_no_graph_is_told_and_every_default_of_another_type(wo
         workflow(
             "a = PythonTask('a')\n"
             "one = Dag('one', schema={a: a})\n"
-            "two = Dag('two')\n"
+            "two = Dag('two', schema={a: 'b'})\n"
             "good = Dag('good', schema={a: None})\n"
             "p = Parameters([Option('n', 'many', type=int), Option('m', 5, type=int), Option('k', type=int)])\n"
         )
@@ -40,7 +40,10 @@ def test_every_dag_that_is_no_graph_is_told_and_every_default_of_another_type(wo
 
     assert found == [
         "flow.py, line 9: Dag 'one' has a cycle: a -> a. Remove one of these steps.",
-        "flow.py, line 10: Dag 'two' has no schema. Call define() with a dict of task -> children.",
+        (
+            "flow.py, line 10: Dag 'two': the children of 'a' are 'b'. "
+            "Write the task itself, not its name: the variable, without quotes."
+        ),
         "The default of parameter 'n': Cannot convert 'many' to int.",
     ]
 
@@ -86,6 +89,11 @@ def with_starter(body, *, before="", tasks="PythonTask('start', start)"):
         pytest.param(with_starter("signal.start_dag('sub_dag')"), id="by name"),
         pytest.param(with_starter("signal.start_dag(f'sub_{data[0]}')"), id="by a name that is put together"),
         pytest.param(with_starter("signal.start_dag('{}_dag'.format(1) or 'sub_{}')"), id="by a format"),
+        pytest.param(with_starter("signal.start_dag('s%s' % 'ub_dag')"), id="by a format that begins with one letter"),
+        pytest.param(with_starter("signal.start_dag('{}ub_{:s}'.format('s', 'dag'))"), id="by a format that begins so"),
+        pytest.param(with_starter("x = 'sub'; signal.start_dag(f'{x}_dag')"), id="by its end"),
+        pytest.param(with_starter("x = 'ub_dag'; signal.start_dag(f's{x}')"), id="by one letter and more"),
+        pytest.param(with_starter("x = 'ub_dag'; signal.start_dag('s' + x)"), id="by a sum"),
         pytest.param(with_starter("[signal.start_dag(sub) for _ in range(5)]"), id="in an inner function"),
         pytest.param(with_starter("go(signal)", before="def go(signal):\n    signal.start_dag(sub)\n"), id="deeper"),
         pytest.param(with_starter("signal.start_dag(NAMES[0])", before="NAMES = ['sub_dag']\n"), id="in a list"),
@@ -100,6 +108,7 @@ def with_starter(body, *, before="", tasks="PythonTask('start', start)"):
         pytest.param(
             "class Trigger(BaseTask):\n    def __init__(self, name, dag):\n"
             "        super().__init__(name)\n        self.dag = dag\n"
+            "    def run(self, data, store, signal, context):\n        signal.start_dag(self.dag)\n"
             "sub = Dag('sub_dag', autostart=False, schema={})\n"
             "main = Dag('main', schema={Trigger('t', 'sub_dag'): None})\n",
             id="as an attribute of a task",
@@ -130,6 +139,44 @@ def test_a_workflow_in_which_nothing_starts_is_told(workflow):
     found = doubts(workflow("main = Dag('main', autostart=False, schema={})\n"))
 
     assert found == ["No dag starts with the run, which ends at once. Leave autostart=False away for the first one."]
+
+
+@pytest.mark.parametrize("body", ["print('%s is done' % data)", "x = 's'; print(f'{x} is done')", "print('a' + 'b')"])
+def test_a_text_that_cannot_become_the_name_of_a_dag_does_not_speak_of_it(workflow, body):
+    [found] = doubts(workflow(with_starter(body)))
+
+    assert "no code here starts it" in found
+
+
+def test_a_dag_without_a_schema_is_told(workflow):
+    found = doubts(workflow("main = Dag('main')\nlater = Dag('later', autostart=False)\n"))
+
+    assert found == [
+        (
+            "flow.py, line 8: Dag 'main' has no schema. No run of this file can start before define() is called with a "
+            "dict of task -> children."
+        ),
+        (
+            "flow.py, line 9: Dag 'later' has no schema. No task can start it before define() is called with a dict of "
+            "task -> children."
+        ),
+    ]
+
+
+def test_a_class_whose_tasks_do_nothing_is_told_once(workflow):
+    found = doubts(
+        workflow(
+            "class Idle(BaseTask):\n    pass\n"
+            "main = Dag('main', schema={Idle('a'): Idle('b'), BaseTask('join'): PythonTask('p')})\n"
+        )
+    )
+
+    assert found == [
+        (
+            "flow.py, line 10: Class 'Idle' of task 'a' has no run() of its own, so the task does nothing. "
+            "Write one: def run(self, data, store, signal, context, **kwargs)."
+        ),
+    ]
 
 
 # --- limits ---

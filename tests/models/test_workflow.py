@@ -244,7 +244,6 @@ def test_a_cycle_is_told_with_the_line_that_defines_it(write):
     ("text", "complaint"),
     [
         pytest.param("late = Dag('late', schema={task: task})\n", "Dag 'late' has a cycle: task -> task", id="cycle"),
-        pytest.param("late = Dag('late')\n", "Dag 'late' has no schema", id="no schema"),
         pytest.param("late = Dag('late', schema={'task': None})\n", "Dag 'late': the schema has 'task'", id="name"),
     ],
 )
@@ -253,6 +252,100 @@ def test_a_dag_that_is_no_graph_is_told_with_its_line(write, text, complaint):
         load(write(DAG + text))
 
     assert str(refusal.value).startswith(f"flow.py, line 13: {complaint}")
+
+
+def test_a_dag_without_a_schema_is_no_mistake_yet(write):
+    workflow = load(write(DAG + "late = Dag('late')\n"))
+
+    assert (list(workflow.dags), list(workflow.startable)) == (["main_dag", "late"], ["main_dag"])
+
+
+def test_what_is_put_into_a_schema_after_it_was_given_counts(write):
+    text = "schema = {task: None}\ndag.define(schema)\nmore = PythonTask('more', work)\nschema[more] = task\n"
+
+    workflow = load(write(DAG + text))
+
+    assert [each.name for each in workflow.dags["main_dag"].graph().tasks] == ["task", "more"]
+
+
+def test_a_cycle_that_is_put_into_a_schema_later_is_told_with_the_line_of_the_schema(write):
+    with pytest.raises(DirectedAcyclicGraphInvalid, match=r"^flow.py, line 14: Dag 'main_dag' has a cycle"):
+        load(write(DAG + "schema = {task: []}\ndag.define(schema)\nschema[task].append(task)\n"))
+
+
+def test_a_dag_that_was_copied_is_of_the_line_that_copies_it(write):
+    text = "import copy\nother = copy.deepcopy(dag)\nother.define({task: task}, validate=False)\n"
+
+    with pytest.raises(WorkflowDefinitionError, match=r"main_dag': flow.py, line 12 and flow.py, line 14"):
+        load(write(DAG + text))
+
+
+def test_a_task_whose_class_forgets_to_make_it_is_told_with_both_lines(write):
+    text = "class Broken(PythonTask):\n    def __init__(self):\n        self.x = 1\ndag.define({Broken(): None})\n"
+
+    with pytest.raises(WorkflowDefinitionError) as refusal:
+        load(write(DAG + text))
+
+    assert str(refusal.value) == (
+        "flow.py, line 16: This Broken has no 'name': Broken.__init__() (flow.py, line 14) does not "
+        "call super().__init__(name). Let it do so in its first line."
+    )
+
+
+def test_a_run_that_takes_too_few_arguments_is_told_with_its_line(write):
+    text = (
+        "class Short(PythonTask):\n    def run(self, data, store, signal):\n        pass\n"
+        "dag.define({Short('s'): None})\n"
+    )
+
+    with pytest.raises(WorkflowDefinitionError) as refusal:
+        load(write(DAG + text))
+
+    assert str(refusal.value) == (
+        "flow.py, line 16: run() of class 'Short' must take 4 arguments: (data, store, signal, context); "
+        "Short.run(data, store, signal) is in flow.py, line 14."
+    )
+
+
+def test_parameters_of_one_file_must_fit_into_one_store(write):
+    with pytest.raises(WorkflowDefinitionError, match=r"^flow.py: Parameters 'a' and 'a.b' cannot both be"):
+        load(write(DAG + "one = Parameters([Option('a')])\ntwo = Parameters([Option('a.b')])\n"))
+
+
+def test_lines_of_code_that_is_in_no_file_are_not_told(write):
+    text = "exec(compile('PythonTask(chr(0)[:0])', '<string>', 'exec'))\n"
+
+    with pytest.raises(WorkflowDefinitionError, match=r"^flow.py, line 13: A task needs a name"):
+        load(write(DAG + text))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("from nflow import Config", "nflow has no 'Config' any more. Settings are in nflow.toml"),
+        ("import nflow; nflow.default_config", "nflow has no 'default_config' any more. Settings are in nflow.toml"),
+        ("from nflow.config import Config", "cannot import name 'Config' from 'nflow.config'. Settings are in"),
+        ("from nflow.models import Arguments", "nflow.models has no 'Arguments' any more. It is called `Parameters`"),
+        ("from nflow.models import Workflow", "From Python"),
+        ("from nflow.models import DataStore", "A task has its `store` as an argument"),
+        ("from nflow.models.datastore import DataStore", "A task has its `store` as an argument"),
+        ("from nflow.models.exceptions import RequestFailed", "Nothing in nflow raises it"),
+        ("from nflow.models.task import TaskState", "`context` says where it runs"),
+        ("from nflow.queue import JobStatus", "nflow.queue has no 'JobStatus' any more. From outside"),
+        ("from nflow.tasks import ChunkingTask", "Start a dag for each chunk"),
+        ("import nflow.workflows", "No module named 'nflow.workflows'. To start runs from Python"),
+        ("from nflow.queue.const import JobType", "No module named 'nflow.queue.const'. `JobType` and"),
+        ("from nflow.models.signal import Server", "A task has its `signal` as an argument"),
+        ("from lightflow.models import Dag", "No module named 'lightflow'. Its successor has another name"),
+    ],
+)
+def test_what_lightflow_had_is_told_with_what_to_write_instead(write, line, words):
+    with pytest.raises(WorkflowImportError) as refusal:
+        load(write(line + "\n"))
+
+    assert str(refusal.value).startswith("Cannot load flow.py, line 1: ")
+    assert words in str(refusal.value)
+    assert "whole traceback" not in str(refusal.value)
 
 
 def test_a_dag_whose_schema_is_looked_at_later_is_told_with_the_line_of_its_schema(write):

@@ -1,6 +1,7 @@
 """A task that runs a program: what the program gets, what comes of what it writes, and how it ends."""
 
 import grp
+import math
 import os
 import pwd
 import sys
@@ -398,8 +399,9 @@ def test_captured_files_are_closed_however_the_task_ends(stage):
             {"command": "true", "stdin": lambda data, store: 5},
             r"stdin of task 'work' is a int\. Give it text, or bytes",
         ),
-        ({"command": "true", "timeout": "soon"}, r"timeout='soon' of task 'work' is no time"),
-        ({"command": "true", "refresh_time": None}, r"refresh_time=None of task 'work' is no time"),
+        ({"command": "true", "timeout": lambda data, store: "soon"}, r"timeout='soon' of task 'work' is no time"),
+        ({"command": "true", "timeout": lambda data, store: 0}, r"timeout=0 of task 'work' is no time"),
+        ({"command": "true", "refresh_time": lambda data, store: None}, r"refresh_time=None of task 'work' is no time"),
         ({"command": "x" * 5_000_000}, r"too long for the system"),
     ],
 )
@@ -418,6 +420,34 @@ def test_a_file_that_is_no_program_is_an_error_that_says_so(stage, tmp_path):
 
 
 # Where it is defined
+
+
+@pytest.mark.parametrize("key", ["timeout", "refresh_time"])
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        ("soon", "is no time"),
+        (math.nan, "is no time"),
+        (-1, "is no time that anything could take"),
+        (-math.inf, "is no time that anything could take"),
+        (1e300, "is longer than a year"),
+    ],
+)
+def test_a_time_that_is_none_is_refused_where_the_task_is_made(key, seconds, reason):
+    with pytest.raises(WorkflowDefinitionError, match=rf"^{key}={seconds!r} of task 'work' {reason}".replace("+", ".")):
+        BashTask("work", "true", **{key: seconds})
+
+
+def test_a_timeout_of_no_time_at_all_is_refused():
+    with pytest.raises(WorkflowDefinitionError, match="timeout=0 of task 'work' is no time that anything could take"):
+        BashTask("work", "true", timeout=0)
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 100 * 86400])
+def test_times_may_be_long_or_have_no_end(stage, seconds):
+    stage.run(BashTask("work", "echo done", timeout=seconds, refresh_time=seconds, callback_stdout=stage.out))
+
+    assert stage.lines == ["done\n"]
 
 
 def wrong(data):
