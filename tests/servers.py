@@ -1,6 +1,7 @@
 """Real nats-servers and a MongoDB for tests: on loopback, on free ports, each in a directory of its own."""
 
 import importlib.util
+import os
 import secrets
 import shutil
 import signal
@@ -191,6 +192,7 @@ class Mongo:
         """Stop its process without closing a connection."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Let a frozen process go on."""

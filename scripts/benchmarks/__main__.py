@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from benchmarks import costs, flow, values
+from benchmarks import costs, flow, store, values
 from benchmarks.figure import HEADER, Effort, Figure, Result, line
 from benchmarks.station import BenchError
 from nflow.loop import run
@@ -104,6 +104,18 @@ FIGURES = (
         budget=2.0,
         floor="graphlib's preparation of the graph",
         measure=costs.planning,
+    ),
+    *(
+        Figure(
+            name=f"store-{way}-{backend}",
+            what=f"store.{way}, {store.BACKENDS[backend]}",
+            unit="a second",
+            is_rate=True,
+            floor="one such message, minimal client",
+            measure=partial(store.operations, backend=backend, way=way),
+        )
+        for backend in store.BACKENDS
+        for way in store.WAYS
     ),
     *(
         Figure(

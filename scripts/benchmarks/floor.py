@@ -116,6 +116,14 @@ class Floor:
         await self._note(run)
         await self._nats.publish(workflow_job.reply, b"+ACK")
 
+    async def put(self, number: int) -> None:
+        """An entry of the store, stored."""
+        await self._store(f"$KV.{NAMESPACE}_store.run.data.key.{number}", CLAIM)
+
+    async def get(self) -> None:
+        """An entry of the store, read; whether it is there makes no difference."""
+        await self._nats.request(f"$JS.API.DIRECT.GET.KV_{NAMESPACE}_store.$KV.{NAMESPACE}_store.run.data.key.0")
+
     async def settled(self) -> None:
         """Return when nothing is left to send."""
         while self._works:

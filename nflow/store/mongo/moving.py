@@ -139,7 +139,10 @@ class Mover:
             return
         small = await self._parts.find(wanted).sort("last", 1).to_list()
         small = [part for part in small if _size(part) < LARGE_BYTES]
-        if small and not await self._sum_up(life, entry_of(small[0]["changes"][0], 0).path, at):
+        if not small:
+            return
+        first = small[0]["changes"][0]
+        if first["is"] == "append" or not await self._sum_up(life, entry_of(first, 0).path, at):
             await self._merge(life, at, small)
 
     async def _sum_up(self, life: ObjectId, path: tuple[str, ...], at: str) -> bool:
