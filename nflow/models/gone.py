@@ -18,7 +18,6 @@ INSTEAD = {
     "lightflow": "Its successor has another name: write `nflow` in place of `lightflow` in the import lines.",
     "nflow.Config": _SETTINGS,
     "nflow.default_config": _SETTINGS,
-    "nflow.config": _SETTINGS,
     "nflow.models.Arguments": "It is called `Parameters` now.",
     "nflow.models.Client": _SIGNAL,
     "nflow.models.DagSignal": _SIGNAL,
