@@ -86,7 +86,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
         "blobs.cache_size": "512 MiB",
         "limits.inline_size": "8KiB",
         "limits.max_value_size": "1073741824",
-        "store.url": "mongodb://me:word@host/nflow",
+        "store.url": "mongodb://me:hush@host/nflow",
         "store.timeout": "5",
         "retention.failed": "12h",
         "retention.history": "never",
@@ -104,8 +104,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
     assert settings.blobs.folder == Path("/gpfs/nflow")
     assert settings.blobs.cache_size == 512 * 1024**2
     assert (settings.limits.inline_size, settings.limits.max_value_size) == (8192, 1024**3)
-    assert (settings.store.database, settings.store.timeout) == ("mongodb://me:word@host/nflow", 5)
-    assert "word" not in repr(settings)
+    assert (settings.store.database, settings.store.timeout) == ("mongodb://me:hush@host/nflow", 5)
+    assert "hush" not in repr(settings)
     assert (settings.retention.failed, settings.retention.history) == (12 * 3600, float("inf"))
 
 
