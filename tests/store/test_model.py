@@ -153,3 +153,46 @@ async def test_a_store_agrees_with_a_dict(stores, steps):
         assert plain(await store.get(run, key)) == model.get(key)
 
     assert plain(await stores[0].whole(run)) == model.root
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+    | st.dates()
+    | st.datetimes()
+    | st.complex_numbers(allow_nan=False),
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.dictionaries(st.text(max_size=5), below, max_size=3)
+        | st.tuples(below, below)
+        | st.sets(st.integers(), max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def whole(value):
+    """As a task sends it: dicts and lists can be reached into, all else is a value."""
+    if type(value) is dict:
+        return {key: whole(each) for key, each in value.items()}
+    return [whole(each) for each in value] if type(value) is list else inline(value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=st.text(max_size=8), value=ANYTHING)
+async def test_whatever_is_stored_comes_back_equal_or_is_refused_by_its_key(store, key, value):
+    run = f"any{next(_runs)}"
+    try:
+        await store.set(run, key, whole(value))
+    except StoreTypeError as refusal:
+        assert "key" in str(refusal)  # noqa: PT017 - of what is refused the words are looked at
+        assert await store.whole(run) == {}
+        return
+
+    back = plain(await store.get(run, key))
+    assert back == value
+    assert type(back) is type(value)
