@@ -41,7 +41,7 @@ def test_who_would_work_is_told_within_seconds_that_nobody_is_there(nflow: Progr
 
     done = nflow(*arguments, NFLOW_STORE_URL=nobody_there())
 
-    assert time.monotonic() - start < 10, "three seconds for the check, the rest for a busy machine"
+    assert time.monotonic() - start < 20, "three seconds for the check, the rest for a busy machine"
     assert_told(done, 3, "The store at mongodb://127.0.0.1:", "nothing answers there")
     assert SECRET not in done.err
 

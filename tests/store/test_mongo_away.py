@@ -9,6 +9,7 @@ import pytest
 
 from nflow.errors import ConfigError, StoreUnavailable
 from nflow.store.mongo import Connection
+from nflow.store.mongo.connection import CHECKED_WITHIN
 from nflow.wire.values import inline
 from tests.servers import Mongo, free_port
 from tests.store.conftest import on_mongo
@@ -41,12 +42,12 @@ async def stack():
         yield stack
 
 
-async def refusal(url, **options):
+async def refusal(url, *, within=CHECKED_WITHIN, **options):
     """Why a store cannot be used."""
     connection = Connection(url, timeout=5)
-    async with asyncio.timeout(3.5):
+    async with asyncio.timeout(within + 1):
         with pytest.raises(StoreUnavailable) as refused:
-            await connection.check(**options)
+            await connection.check(within=within, **options)
     await connection.close()
     return str(refused.value)
 
@@ -171,10 +172,10 @@ async def test_a_wrong_password_is_told(tmp_path):
     server = Mongo(tmp_path / "mongo", login=True).start()
     url = server.url.replace(server.password, SECRET)
 
-    told = await refusal(url)
-    without = await refusal(re.sub(r"//.*@", "//", server.url))
+    told = await refusal(url, within=20)
+    without = await refusal(re.sub(r"//.*@", "//", server.url), within=20)
     connection = Connection(server.url, timeout=5)
-    await connection.check(within=10)
+    await connection.check(within=20)
     await connection.close()
     server.kill()
 
@@ -184,7 +185,7 @@ async def test_a_wrong_password_is_told(tmp_path):
 
 
 async def test_a_server_that_is_too_old_is_told(mongo):
-    told = await refusal(mongo.url, oldest=(99, 0))
+    told = await refusal(mongo.url, within=20, oldest=(99, 0))
 
     assert re.search(r"it is version \d+\.\d+\.\d+, and nflow needs 99\.0 or newer\. Upgrade it\.$", told)
 
