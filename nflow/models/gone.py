@@ -3,6 +3,8 @@
 Names of the machinery are gone on purpose. A module hands names that it does not know to `missing`.
 """
 
+from importlib.util import find_spec
+
 _CONTEXT = "In a task, `context` says where it runs; from outside `nflow status --json` does."
 _PYTHON = "To start runs from Python, see docs/coming-from-lightflow.md, 'From Python'."
 _STORE = "A task has its `store` as an argument; from outside there is `nflow store`."
@@ -18,6 +20,7 @@ INSTEAD = {
     "lightflow": "Its successor has another name: write `nflow` in place of `lightflow` in the import lines.",
     "nflow.Config": _SETTINGS,
     "nflow.default_config": _SETTINGS,
+    "nflow.config": _SETTINGS,
     "nflow.models.Arguments": "It is called `Parameters` now.",
     "nflow.models.Client": _SIGNAL,
     "nflow.models.DagSignal": _SIGNAL,
@@ -65,7 +68,7 @@ class Gone(ImportError):
 def missing(module: str, name: str) -> Exception:
     """What to raise where `module` is asked for a name that it has not."""
     instead = INSTEAD.get(f"{module}.{name}")
-    if instead is None:
+    if instead is None or _is_there(f"{module}.{name}"):  # a module that is there, but lacks what it had
         return AttributeError(f"module {module!r} has no attribute {name!r}")
     return Gone(f"{module} has no {name!r} any more. {instead}", name=name)
 
@@ -77,3 +80,10 @@ def advice_on(module: str) -> str | None:
             return INSTEAD[module]
         module = module.rpartition(".")[0]
     return None
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of something that is no package
+        return False

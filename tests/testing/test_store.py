@@ -216,7 +216,7 @@ def test_what_cannot_be_stored_is_refused_with_its_key_and_type(name):
 
         with open(__file__) as file:  # noqa: PTH123 - an open file is what is wanted
             deep = []
-            for _ in range(1000):
+            for _ in range(50_000):
                 deep = [deep]
             values = {"too deep": deep, "file": file, "generator": (x for x in ()), "lock": threading.Lock()}
             store.set("good", 1)
