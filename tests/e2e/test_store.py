@@ -61,3 +61,35 @@ async def test_no_word_of_a_password_is_told(station: Station, tmp_path: Path):
         mongo.kill()
 
     assert not any(mongo.password in text for text in told)
+
+
+ANYTHING = [
+    "empty comes back",
+    "odd keys comes back",
+    "numbers comes back",
+    "texts comes back",
+    "others comes back",
+    "number keys comes back",
+    "True 2 1 the innermost",
+    "'file' is refused: NotShippable, True, True",
+    "'generator' is refused: NotShippable, True, True",
+    "'far too deep' is refused: NotShippable, True, True",
+    "'' is refused: StoreTypeError, True, True",
+    "'.' is refused: StoreTypeError, True, True",
+    "'a..b' is refused: StoreTypeError, True, True",
+    "'5' is refused: StoreTypeError, True, True",
+    "'xxxxx' is refused: StoreTypeError, True, True",
+    "'x.x.x' is refused: StoreTypeError, True, True",
+    "[] True",
+]
+
+
+async def test_whatever_people_store_comes_back_or_is_refused_with_its_key(station: Station, backend: dict[str, str]):
+    worker = await station.nflow("worker", "--slots", "1", **backend)
+    await worker.until_says(" serves ")
+    run = await station.submit("anything", variables=backend)
+
+    async with station.following(run) as story:
+        await story.succeeds()
+
+        assert story.said("store_all") == ANYTHING
