@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 def needed_queues(workflow: Workflow, queue: str) -> list[str]:
     """Every queue that some job of this workflow may wait in, in the order of the file."""
-    found = [queue]
-    for dag in workflow.startable.values():
-        found += [dag.queue, *(task.queue for task in dag.graph().tasks)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys((queue, *workflow.queues)))
 
 
 def require_names(workflow: Workflow, queue: str) -> None:

@@ -6,6 +6,7 @@ It is folded from the event logs when somebody asks, so that it costs a run noth
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from nflow.bus.paging import all_records
 from nflow.bus.port import Record
 from nflow.core.dataset import Ref, Tree
 from nflow.core.events import DagFinished, RunStarted, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
@@ -41,13 +42,8 @@ async def all_provenance_of(engine: Engine, job: OfRun) -> dict[str, Tree]:
     """All that is known of who did what in the run of `job`."""
     document: dict[str, Any] = {"name": job.workflow, "log": {}}
     spec = ""
-    after, pending = 0, 1
-    while pending:
-        page = await engine.bus.read(engine.subjects.run_events(job.run), after=after)
-        for record in page.records:
-            spec = _take(document, record) or spec
-            after = record.seq
-        pending = page.pending if page.records else 0
+    async for record in all_records(engine.bus, engine.subjects.run_events(job.run)):
+        spec = _take(document, record) or spec
     await _add_queues(engine, job, document, spec)
     return {key: _tree(value) for key, value in document.items()}
 
