@@ -15,8 +15,7 @@ from nflow.cli.view import RunView
 from nflow.client import Client, Following
 from nflow.core.events import Event
 from nflow.core.ids import RunId
-from nflow.models.plan import ids_of, retry_of
-from nflow.models.workflow import Workflow
+from nflow.core.spec import WorkflowSpec
 
 P = ParamSpec("P")
 
@@ -56,16 +55,12 @@ class Stage:
         self._thread.shutdown(wait=False)
 
 
-def view_of(workflow: Workflow) -> RunView:
+def view_of(spec: WorkflowSpec) -> RunView:
     """A view of a run of this workflow that has not begun."""
-    graphs = {name: dag.graph() for name, dag in workflow.startable.items()}
     retries = {
-        (name, id_): retry
-        for name, graph in graphs.items()
-        for id_, task in zip(ids_of(graph.tasks), graph.tasks, strict=True)
-        if (retry := retry_of(task, workflow.dags[name])) is not None
+        (name, task.id): task.retry for name, dag in spec.dags.items() for task in dag.tasks if task.retry is not None
     }
-    return RunView({name: len(graph.tasks) for name, graph in graphs.items()}, retries)
+    return RunView({name: len(dag.tasks) for name, dag in spec.dags.items()}, retries)
 
 
 async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool) -> None:

@@ -24,6 +24,7 @@ from nflow.errors import NflowError
 from nflow.models.workflow import Workflow
 from nflow.session import open_engine, retention
 from nflow.shipment import Shipment
+from nflow.wire.messages import unpack_spec
 from nflow.worker.duties import Duties
 from nflow.worker.worker import Worker
 
@@ -79,7 +80,7 @@ class Running:
             run = await client.send(self._shipment, queue=self._queue, keep_data=self._keep_data)
             if not self._works and (missing := await advice(engine, self._workflow, self._queue)):
                 self._stage.note(missing)
-            view = view_of(self._workflow)
+            view = view_of(unpack_spec(self._shipment.spec))
             await self._follow(client, run, view)
             self._code = self._code_of(view)
             await self._tell(run, view)

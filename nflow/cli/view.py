@@ -23,8 +23,9 @@ from nflow.core.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from nflow.core.ids import DagId, TaskId
+from nflow.core.ids import DagId, DagName, TaskId
 from nflow.core.retry import RetrySpec, pause_after
+from nflow.core.workflow_state import name_of as dag_name_of
 from nflow.wire.subjects import event_place, name_of, token
 
 _ENDS = {
@@ -35,7 +36,7 @@ _ENDS = {
     TaskAborted: "cancelled",
 }
 
-Retries: TypeAlias = Mapping[tuple[str, TaskId], RetrySpec]
+Retries: TypeAlias = Mapping[tuple[DagName, TaskId], RetrySpec]
 
 #: Failures that are kept with their tracebacks; of a fan-out that fails 10 000 times the rest is but counted.
 MOST_FAILURES = 5
@@ -188,7 +189,7 @@ class RunView:
 
     def _is_tried_again(self, event: TaskFailed, name: DagId) -> bool:
         """Whether another attempt follows; the news of it are kept to be told."""
-        retry = self._retries.get((name.rpartition(":")[0], event.task))
+        retry = self._retries.get((dag_name_of(name), event.task))
         pause = pause_after(retry, event.attempt, event.error, seed=(name, event.task))
         if retry is None or pause is None or self.stopping is not None:
             return False
