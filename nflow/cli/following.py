@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import ParamSpec
 
@@ -13,9 +13,12 @@ from nflow.cli.screen import Screen
 from nflow.cli.summary import Part
 from nflow.cli.view import RunView
 from nflow.client import Client, Following
-from nflow.core.events import Event
+from nflow.core.events import Event, RunStarted
 from nflow.core.ids import RunId
 from nflow.core.spec import WorkflowSpec
+from nflow.engine.engine import Engine
+from nflow.errors import BlobLost
+from nflow.wire.messages import unpack_events
 
 P = ParamSpec("P")
 
@@ -61,6 +64,16 @@ def view_of(spec: WorkflowSpec) -> RunView:
         (name, task.id): task.retry for name, dag in spec.dags.items() for task in dag.tasks if task.retry is not None
     }
     return RunView({name: len(dag.tasks) for name, dag in spec.dags.items()}, retries)
+
+
+async def view_of_known(engine: Engine, run: RunId) -> RunView:
+    """A view of a run that may have begun, with what its log says of its workflow."""
+    page = await engine.bus.read(engine.subjects.own(run), limit=1)
+    for started in (event for record in page.records for event in unpack_events(record.payload)):
+        if isinstance(started, RunStarted):
+            with suppress(BlobLost):  # of an old run: all but its sizes and retries is known
+                return view_of(await engine.specs.get(started.spec))
+    return RunView({})
 
 
 async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool) -> None:

@@ -85,7 +85,7 @@ async def _wait(client: "Client", run: "RunId", shipment: "Shipment") -> int:
     stage, view = Stage(screen(shipment.workflow, quiet=True)), view_of(unpack_spec(shipment.spec))
     try:
         await follow(client, run, view, stage, with_lines=False)
-        await stage.summary(summary(shipment.workflow, run, view))
+        await stage.summary(summary(shipment.workflow, run, view, with_output=True))
     finally:
         stage.close()
     assert view.finished is not None

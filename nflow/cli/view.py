@@ -10,7 +10,6 @@ from nflow.core.events import (
     DagFinished,
     DagStarted,
     Event,
-    RemoteError,
     RunFinished,
     RunStarted,
     StopRequested,
@@ -50,9 +49,7 @@ class Failure:
     """A task that failed, and why."""
 
     dag: DagId
-    task: TaskId
-    host: str
-    error: RemoteError
+    event: TaskFailed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +179,7 @@ class RunView:
         dag = self._dag(name)
         is_over = not (isinstance(event, TaskFailed) and self._is_tried_again(event, name))
         if isinstance(event, TaskFailed) and is_over and len(self.failures) < MOST_FAILURES:
-            host = event.provenance.host
-            self.failures.append(Failure(dag=name, task=event.task, host=host, error=event.error))
+            self.failures.append(Failure(dag=name, event=event))
         if dag is not None:  # else its end was counted already, and this came late
             dag.take(event, is_over=is_over)
 
@@ -193,7 +189,7 @@ class RunView:
         pause = pause_after(retry, event.attempt, event.error, seed=(name, event.task))
         if retry is None or pause is None or self.stopping is not None:
             return False
-        what = f"{event.error.type}: {event.error.message.partition(chr(10))[0]}"
+        what = event.error.words.partition("\n")[0]
         self.news.append(
             f"{name}/{event.task} failed on {event.provenance.host}: {what}. "
             f"Attempt {event.attempt + 1} of {retry.attempts} follows in {pause:.3g} s."

@@ -181,7 +181,7 @@ def _failed(run: DagRun, position: int, event: TaskFailed) -> list[Command]:
             return _wake(run, position)
         case OnFailure.STOP_DAG:
             return _stop(run, reason)
-    return _stop(run, reason, _cause(run, event, f"{reason}: {error.type}: {error.message}", Status.FAILED))
+    return _stop(run, reason, _cause(run, event, f"{reason}: {error.words}", Status.FAILED))
 
 
 def _succeeded(run: DagRun, position: int, event: TaskSucceeded) -> list[Command]:

@@ -127,6 +127,7 @@ class DagDriver(Driver):
             after=self._after.get(task.id, 0),
             input=given,
             input_blob=blob,
+            timeout=task.timeout,
         )
         self.engine.bus.post_job(self._job_subject(task, command.attempt), pack_job(job))
 

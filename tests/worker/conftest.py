@@ -78,7 +78,7 @@ class Bench:
             outcome = await slot.run(
                 (pack_job(job), None, code, 1, "me", "host", self.terms), subject="l.w", attempt=1, call=call
             )
-        [event] = unpack_events(outcome)
+        [event] = unpack_events(outcome.events)
         return event
 
     @property

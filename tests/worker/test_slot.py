@@ -12,7 +12,7 @@ import pytest
 
 from nflow.core.events import TaskFailed, TaskSucceeded
 from nflow.errors import NflowError, StorageFull
-from nflow.worker.process import describe_death, spawn
+from nflow.worker.process import spawn
 from nflow.worker.slot import SlotDied
 
 
@@ -145,7 +145,7 @@ async def test_an_outcome_that_was_sent_counts_although_the_process_died_right_a
     slot = await bench.slot()
 
     assert isinstance(await bench.run(work, on=slot), TaskSucceeded)
-    assert await slot.end() == 1
+    assert (await slot.end()).exit_code == 1
 
 
 async def test_noise_on_stdout_is_output_and_nothing_else(bench):
@@ -295,7 +295,7 @@ async def test_a_process_whose_task_left_a_calling_thread_takes_no_other(bench):
     await bench.run(work, on=slot, call=never)
 
     assert not slot.alive
-    assert await slot.end() == -signal.SIGKILL
+    assert (await slot.end()).exit_code == -signal.SIGKILL
 
 
 async def test_a_thread_that_outlives_its_task_cannot_speak_for_the_next_one(bench):
@@ -494,7 +494,7 @@ async def test_a_task_that_nobody_waits_for_any_more_is_ended(bench):
 
     running.cancel()
 
-    assert await slot.end() == -signal.SIGKILL
+    assert (await slot.end()).exit_code == -signal.SIGKILL
     assert not slot.alive
 
 
@@ -522,9 +522,3 @@ async def test_slots_leave_no_open_files_and_no_processes(bench, times):
 
     del slot
     assert open_files() <= before
-
-
-def test_deaths_are_told_in_words():
-    assert describe_death(-9).endswith("for want of memory")
-    assert describe_death(-15) == "the process of the task was ended by SIGTERM"
-    assert describe_death(1) == "the process of the task ended itself with exit code 1"
