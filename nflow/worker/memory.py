@@ -21,22 +21,23 @@ class OomKills:
     """Whether the kernel has killed processes of this one's control group for want of memory."""
 
     def __init__(self) -> None:
-        self._seen = _count()
+        self._seen = _counts()
 
     def happened(self) -> bool:
         """Whether it has, since this was last asked."""
-        before, self._seen = self._seen, _count()
-        return self._seen > before
+        before, self._seen = self._seen, _counts()
+        return any(count > before.get(file, 0) for file, count in self._seen.items())
 
 
-def _count() -> int:
+def _counts() -> dict[Path, int]:
+    """How often it has in the group that this process is in at present, which may have changed."""
     file = _file_of_this_process()
     if file is None:
-        return 0
+        return {}
     with suppress(OSError, ValueError):
         fields = dict(line.split()[:2] for line in file.read_text().splitlines())
-        return int(fields.get("oom_kill", 0))
-    return 0
+        return {file: int(fields.get("oom_kill", 0))}
+    return {}
 
 
 def _file_of_this_process() -> Path | None:

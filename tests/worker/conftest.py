@@ -56,9 +56,9 @@ class Bench:
         self.printed = asyncio.Event()
         self.terms: dict[str, Any] = {}
 
-    async def slot(self) -> Slot:
+    async def slot(self, memory: int | None = None) -> Slot:
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-        slot = await start_slot(self._publish, spawn(environment))
+        slot = await start_slot(self._publish, spawn(environment, memory))
         self.slots.append(slot)
         return slot
 
@@ -68,11 +68,12 @@ class Bench:
         *,
         on: Slot | None = None,
         call: Callable[[str, Sequence[Any]], Awaitable[Any]] = no_calls,
+        callback_finally: Callback | None = None,
         **fields: Any,
     ) -> Event:
         """What the task's events say of how it ended."""
         slot = on or await self.slot()
-        code = pack_code(PythonTask("work", callback).shipped())
+        code = pack_code(PythonTask("work", callback, callback_finally=callback_finally).shipped())
         job = task_job(code=digest(code), **fields)
         async with asyncio.timeout(PATIENCE):
             outcome = await slot.run(

@@ -522,3 +522,88 @@ async def test_slots_leave_no_open_files_and_no_processes(bench, times):
 
     del slot
     assert open_files() <= before
+
+
+# --- SIGTERM ---------------------------------------------------------------------------------------------------------
+
+
+def waits(data, store, signal, context):
+    try:
+        print("waiting", flush=True)
+        threading.Event().wait()
+    except Exception:  # noqa: BLE001 - as users write it
+        print("an error")
+    finally:
+        print("cleaning up")
+
+
+def tells(status, data, store, signal, context):
+    print(status.name)
+
+
+@pytest.mark.parametrize(("is_stopped", "status"), [(True, "Stopped"), (False, "Error")])
+async def test_a_task_that_is_to_end_has_time_to_clean_up(bench, is_stopped, status):
+    slot = await bench.slot()
+    running = asyncio.ensure_future(bench.run(waits, on=slot, callback_finally=tells))
+    await bench.printed.wait()
+    if is_stopped:
+        slot.flag_stop()
+
+    slot.signal_group(signal.SIGTERM)
+
+    failed = await running
+    assert isinstance(failed, TaskFailed)
+    assert failed.error.type == "Terminated"
+    assert bench.text() == ["waiting", "cleaning up", status]
+
+
+async def test_a_task_that_cleans_up_is_not_interrupted_again(bench):
+    def work(data, store, told, context):
+        try:
+            print("waiting", flush=True)
+            threading.Event().wait()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            print("cleaned up")
+
+    slot = await bench.slot()
+    running = asyncio.ensure_future(bench.run(work, on=slot))
+    await bench.printed.wait()
+
+    slot.signal_group(signal.SIGTERM)
+
+    assert (await running).error.type == "Terminated"
+    assert bench.text() == ["waiting", "cleaned up"]
+
+
+async def test_a_slot_without_a_task_ends_at_once(bench):
+    slot = await bench.slot()
+    await bench.run(lambda data, store, told, context: signal.signal(signal.SIGTERM, signal.SIG_IGN), on=slot)
+
+    slot.signal_group(signal.SIGTERM)
+
+    assert (await slot.end()).exit_code == -signal.SIGTERM
+
+
+async def test_a_slot_may_use_so_much_memory(bench):
+    slot = await bench.slot(memory=256 * 1024**2)
+
+    failed = await bench.run(lambda data, store, told, context: bytearray(512 * 1024**2), on=slot)
+
+    assert (failed.error.type, failed.error.hint) == (
+        "MemoryError",
+        "A slot of this worker may use 256 MiB: worker.slot_memory.",
+    )
+
+
+async def test_a_slot_knows_the_end_of_what_its_task_wrote_and_what_it_holds(bench):
+    def work(data, store, told, context):
+        for number in range(100):
+            print(number)
+
+    slot = await bench.slot()
+
+    await bench.run(work, on=slot)
+
+    assert slot.last_lines == tuple(map(str, range(50, 100)))
+    assert slot.memory_bytes > 10_000_000
