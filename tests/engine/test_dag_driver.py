@@ -360,5 +360,5 @@ async def test_a_driver_that_is_cancelled_leaves_nothing_running(stage_of, bus):
     await settle()
 
     assert bus._watching == []
-    assert stage.engine.reconciler._checks == set()
+    assert not stage.engine.reconciler._checks
     assert asyncio.all_tasks() - {asyncio.current_task()} <= others

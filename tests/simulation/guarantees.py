@@ -5,7 +5,7 @@ Written from the rules alone; the core's machines are only asked at the end, whe
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -21,7 +21,6 @@ from nflow.core.events import (
     Event,
     OwnerChanged,
     RunFinished,
-    RunStarted,
     Status,
     StopRequested,
     TaskAborted,
@@ -29,7 +28,6 @@ from nflow.core.events import (
     TaskEvent,
     TaskFailed,
     TaskReleased,
-    TaskSkipped,
     TaskStarted,
     TaskSucceeded,
 )
@@ -111,6 +109,7 @@ class Checks:
         self.broken: Broken | None = None
         self.runs: dict[str, RunLog] = defaultdict(RunLog)
         self.owed: set[str] = set()  #: runs whose ids were returned
+        self.begun: set[str] = set()  #: runs whose jobs were stored
         self.executions: dict[tuple[str, str, str, int], list[Execution]] = defaultdict(list)
         self.away: dict[str, list[tuple[float, float]]] = defaultdict(list)  #: when a worker was not to be heard
         self.acknowledged: set[tuple[Do, str, str]] = set()
@@ -126,7 +125,7 @@ class Checks:
     @property
     def all_ended(self) -> bool:
         """Whether each run that is owed, and each that has begun, has ended."""
-        return all(self.runs[run].finished is not None for run in [*self.owed, *self.runs])
+        return all(self.runs[run].finished is not None for run in self.owed | self.begun)
 
     def breaks(self, guarantee: str, what: str) -> None:
         """A guarantee does not hold; the first one counts."""
@@ -201,6 +200,8 @@ class Checks:
         if not subject.startswith("nflow.event."):
             if subject.startswith("nflow.job."):
                 self.note(f"job {subject}")
+            if subject.startswith("nflow.job.workflow."):
+                self.begun.add(subject.rpartition(".")[2])
             return
         run, dag, last = map(name_of, event_place(subject))
         place = event_place(subject)
@@ -372,6 +373,8 @@ class Checks:
     def at_the_end(self) -> None:
         """All that can only be told once everything is over."""
         for run, log in self.runs.items():
+            if run not in self.begun:  # somebody has stopped what never was
+                continue
             for check in (self._stop_held, self._fold_agrees, self._dags_agree, self._prediction_holds):
                 if self.broken is None:
                     check(run, log)
@@ -411,17 +414,16 @@ class Checks:
             for event in dag.events:
                 dag_run.apply(machine, event)
                 dag_run.check_invariants(machine)
-            counts = tuple(machine.counts[state] for state in (*dag_run.SETTLED,))
             told = {"succeeded": finished.succeeded, "failed": finished.failed}
             told |= {"skipped": finished.skipped, "cancelled": finished.cancelled}
             counted = {state.value: machine.counts[state] for state in dag_run.SETTLED}
-            if not machine.is_settled or machine.status is not finished.status or counted != told:
-                what = f"{run} {name}: {finished}, folded {machine.status} {counted} {counts}"
+            if not machine.is_settled or not _is_same(dag, machine.status) or counted != told:
+                what = f"{run} {name}: {finished}, folded {machine.status} {counted}"
                 self.breaks("the log folds to what the driver found", what)
             states = model.picture(dag.spec, dag.events)
             status = model.dag_status(dag.spec, dag.events)
             shown = {task.id: machine.state_of(task.id).value for task in dag.spec.tasks}
-            if status is not finished.status or states != shown:
+            if not _is_same(dag, status) or states != shown:
                 what = f"{run} {name}: {finished}, the model says {status} {states}, the fold {shown}"
                 self.breaks("the slow model says the same", what)
 
@@ -479,6 +481,13 @@ def _line(run: str, dag: str | None, last: str | None, record: Record, event: Ev
     return f"{run} {dag or '_'} {record.seq}: {type(event).__name__} {told}"
 
 
+def _is_same(dag: DagLog, status: Status) -> bool:
+    """Whether a dag run ended so: where it was stopped when all was done, both are true, and what was read first counts."""
+    assert dag.finished is not None
+    ends = {dag.finished.status, status}
+    return len(ends) == 1 or (ends == {Status.SUCCEEDED, Status.STOPPED} and not dag.finished.cancelled)
+
+
 def _is_as_planned(plan: TaskPlan, event: Outcome) -> bool:
     match event:
         case TaskSucceeded():
@@ -521,5 +530,3 @@ def _predicted(dag: DagPlan) -> dict[TaskId, str]:
             states[task.id] = "failed" if task.fails >= task.attempts else "succeeded"
     return {TaskId(name): state for name, state in states.items()}
 
-
-__all__ = ["Broken", "Checks", "RunStarted", "TaskSkipped", "replace"]
