@@ -41,6 +41,7 @@ from nflow.engine.holdings import SILENCE
 from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, name_of
 from tests.core import model
+from tests.simulation.port import RENEWAL
 from tests.simulation.plan import DagPlan, Do, End, Kind, Plan, StopPlan, TaskPlan
 
 Outcome = TaskSucceeded | TaskFailed | TaskAborted
@@ -155,8 +156,9 @@ class Checks:
         """The code of an attempt is run: once, unless what ran it was lost."""
         self.note(f"{worker} runs {job.run} {job.dag} {job.task} attempt {job.attempt} execution {execution}")
         before = self.executions[job.run, job.dag, job.task, job.attempt]
+        came_back = max((end for _, end in self.away[worker] if end <= at), default=-LEASE)
         for earlier in before:
-            if not self._was_lost(earlier, job, at):
+            if not self._was_lost(earlier, job, at) and at - came_back > RENEWAL:
                 what = f"{job.run} {job.dag} {job.task} attempt {job.attempt}: {earlier} was not lost, {worker} runs it"
                 self.breaks("code runs once while its worker lives", what)
         ticket = Execution(worker, execution, at)
