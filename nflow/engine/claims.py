@@ -8,7 +8,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from nflow.bus.port import Job
+from nflow.bus.port import LEASE, Job
 from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 #: Seconds between tries to record an outcome on a full server.
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+
+#: A claim that took so long may have a successor by now.
+LATE = LEASE / 2
 
 #: An attempt that took this many workers along is failed, so that it does not walk through the whole site.
 LOST_EXECUTIONS = 3
@@ -107,12 +110,17 @@ class Claimer:
         expect, execution, lost = task.after, 1, 0
         while True:
             started = self._started(task, execution, lost)
+            asked = asyncio.get_running_loop().time()
             try:
                 seq = await self._engine.bus.append(subject, pack_events([started]), expect=expect)
             except Conflict:
                 pass
             else:
-                return Claim(self._engine, job, task, subject, seq, execution, lost)
+                claim = Claim(self._engine, job, task, subject, seq, execution, lost)
+                if asyncio.get_running_loop().time() - asked > LATE and not await claim.still_mine():
+                    claim.drop()  # it was stored, but this worker was cut off before it knew
+                    return None
+                return claim
             last = await self._engine.bus.last(subject)
             if last is None:
                 expect = 0

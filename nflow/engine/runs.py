@@ -57,6 +57,17 @@ class RunIndex:
         """Write or replace the entry of a run."""
         await self._bus.append(self._subjects.kv(BUCKET, entry.run), _pack(entry))
 
+    async def note(self, entry: RunEntry) -> None:
+        """Write how far a run is, unless its end is there: what a driver has sent may arrive late."""
+        subject = self._subjects.kv(BUCKET, entry.run)
+        while True:
+            last = await self._bus.last(subject)
+            if last is not None and last.payload and not RunEntry(**unpack_plain(last.payload)).is_active:
+                return
+            with suppress(Conflict):
+                await self._bus.append(subject, _pack(entry), expect=0 if last is None else last.seq)
+                return
+
     async def announce(self, entry: RunEntry) -> None:
         """Write the entry of a run that was just submitted, unless its driver was faster."""
         with suppress(Conflict):

@@ -52,7 +52,7 @@ class WorkflowDriver(Driver):
         if self.live and isinstance(event, RunStarted):
             self._watch_deadline()
         if self.live and self._finished is None and self._machine.state is not before:
-            self.spawn(self._note(self._machine.state.value))
+            self.spawn(self.engine.index.note(self._entry(self._machine.state.value)))
         return commands
 
     def _outstanding(self) -> list[Command]:
@@ -76,7 +76,7 @@ class WorkflowDriver(Driver):
                     self.spawn(self._stop_dag(command))
                 case FinishRun() if not self._finishing:
                     self._finishing = True
-                    self.spawn(self._finish(command))
+                    self.spawn(self._finish())
                 case _:
                     pass
 
@@ -123,28 +123,32 @@ class WorkflowDriver(Driver):
         stop = StopRequested(reason=command.reason, by=command.by, status=command.status, grace=command.grace)
         await self.engine.bus.append(self.engine.subjects.stop(self.run, command.dag), pack_events([stop]))
 
-    async def _finish(self, command: FinishRun) -> None:
+    async def _finish(self) -> None:
         """Record the end, unless a look at the log shows that somebody has asked for more."""
         await self.recorded()
-        if await self.follower.complete() and self._machine.is_due:  # a push may have been faster than the look
-            self.record([RunFinished(status=command.status, reason=command.reason)])
-            return
-        self._finishing = False
-        self._perform(workflow_run.outstanding(self._machine))
+        is_complete = await self.follower.complete()
+        match workflow_run.outstanding(self._machine):  # asked anew: a push may have been faster than the look
+            case [*_, FinishRun(status=status, reason=reason)] if is_complete:
+                self.record([RunFinished(status=status, reason=reason)])
+            case commands:
+                self._finishing = False
+                self._perform(commands)
 
     async def _close_run(self, finished: RunFinished, at: float) -> None:
         """The end is recorded: tell people, and let go of what only a failed run may need again."""
         self.ending = True
         keeps_data = finished.status is not Status.SUCCEEDED or self._message.keep_data
         dropped = "" if keeps_data else AT_THE_END
-        await self._note(finished.status.value, ended=at, reason=finished.reason, dropped=dropped)
+        await self.engine.index.put(
+            self._entry(finished.status.value, ended=at, reason=finished.reason, dropped=dropped)
+        )
         if not keeps_data:
             await self.engine.store.drop(self.run)
             await self.engine.blobs.drop(self.run)
         self.end()
 
-    async def _note(self, state: str, *, ended: float | None = None, reason: str = "", dropped: str = "") -> None:
-        entry = RunEntry(
+    def _entry(self, state: str, *, ended: float | None = None, reason: str = "", dropped: str = "") -> RunEntry:
+        return RunEntry(
             run=self.run,
             workflow=self._message.workflow,
             state=state,
@@ -155,4 +159,3 @@ class WorkflowDriver(Driver):
             reason=reason,
             dropped=dropped,
         )
-        await self.engine.index.put(entry)

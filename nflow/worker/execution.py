@@ -1,5 +1,6 @@
 """One task job, from the queue to its recorded outcome: claim, run, settle."""
 
+import asyncio
 import time
 from dataclasses import asdict, replace
 
@@ -118,6 +119,7 @@ class Execution:
         self.check_stop()
         if self.task.timeout is not None:
             ending.after(self.task.timeout, Why.TIMED_OUT, f"took longer than its timeout of {self.task.timeout:g} s")
+        began = asyncio.get_running_loop().time()  # a clock that nobody sets back
         try:
             outcome = await slot.run(
                 request,
@@ -127,7 +129,7 @@ class Execution:
             )
         except SlotDied as died:
             return died.death
-        self._pace.took(time.time() - self._start)
+        self._pace.took(asyncio.get_running_loop().time() - began)
         return outcome
 
     def _judged(self, claim: Claim, slot: Slot, result: Outcome | Death, verdict: Verdict | None) -> bytes | None:
