@@ -1,23 +1,31 @@
 """Starting and following runs: what the command line does, and what a Python program may do without it."""
 
 import asyncio
+import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from nflow.bus.port import Record
 from nflow.core.dataset import INLINE_SIZE_BYTES, Ref
-from nflow.core.events import Event, OwnerChanged, RunFinished, StopRequested
+from nflow.core.events import Event, RunFinished, StopRequested
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import WorkflowJob
 from nflow.engine.engine import Engine
-from nflow.engine.log import Follower
+from nflow.engine.log import Follower, events_of
+from nflow.engine.ownership import owner_in
 from nflow.engine.runs import RunEntry
+from nflow.errors import LogDamaged, MessageError, SchemaTooNew
 from nflow.models.workflow import Workflow
 from nflow.shipment import Shipment, pack
-from nflow.wire.messages import pack_events, pack_job, unpack_events
+from nflow.wire.messages import pack_events, pack_job
 from nflow.wire.values import Encoded
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is mistaken for something else
 
@@ -80,8 +88,8 @@ class Client:
             if isinstance(event, RunFinished) and not ended.done():
                 ended.set_result(event)
 
-        async with Following(self.engine, self.engine.subjects.log(run), on_event):
-            return await ended
+        async with Following(self.engine, self.engine.subjects.log(run), on_event) as following:
+            return await following.until(ended)
 
     async def stop(
         self, run: RunId, *, dag: str | None = None, grace: float | None = None, by: str = "a person"
@@ -103,8 +111,10 @@ class Client:
         last = await self.engine.bus.last(subjects.owner(entry.run))
         if last is None:
             return False
-        [owner] = unpack_events(last.payload)
-        assert isinstance(owner, OwnerChanged)
+        try:
+            owner = owner_in(last)
+        except MessageError:
+            return False
         return await self.engine.holdings.is_held(subjects.job_workflow(entry.queue, entry.run), owner.worker)
 
     async def runs(self) -> list[RunEntry]:
@@ -122,12 +132,31 @@ class Client:
 
 
 class Following:
-    """Events as they are written, each of them once, while the `async with` lasts."""
+    """Events as they are written, each of them once, while the `async with` lasts.
+
+    Records that are damaged are passed over: whoever drives that log sets its run aside, and says so in an event.
+    """
 
     def __init__(self, engine: Engine, subject: str, on_event: Callable[[Event, Record], None]) -> None:
         self._engine = engine
         self._on_event = on_event
         self._follower = Follower(engine.bus, subject, self._on_record)
+        self._too_new: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def until(self, news: Awaitable[T]) -> T:
+        """What `news` brings.
+
+        Raises:
+            SchemaTooNew: a newer nflow writes here, and what it says cannot be read.
+        """
+        coming = asyncio.ensure_future(news)
+        try:
+            await asyncio.wait([coming, self._too_new], return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                self._too_new.result()
+            return await coming
+        finally:
+            coming.cancel()
 
     async def __aenter__(self) -> "Following":
         await self._follower.start()
@@ -139,8 +168,17 @@ class Following:
         self._follower.close()
 
     def _on_record(self, record: Record) -> None:
-        for event in unpack_events(record.payload):
-            self._on_event(event, record)
+        try:
+            events = events_of(record)
+        except LogDamaged as error:
+            _log.debug("%s", error)
+        except SchemaTooNew as error:
+            if not self._too_new.done():
+                self._too_new.set_exception(error)
+                self._too_new.exception()  # seen: who waits for nothing is not told
+        else:
+            for event in events:
+                self._on_event(event, record)
 
 
 def new_run_id(now: float) -> RunId:

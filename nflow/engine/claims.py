@@ -8,13 +8,14 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from nflow.bus.port import Job
-from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
+from nflow.bus.port import Job, Record
+from nflow.core.events import Event, Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import Verdict
-from nflow.errors import Conflict, StorageFull
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.engine.log import events_of
+from nflow.errors import Conflict, LogDamaged, StorageFull
+from nflow.wire.messages import pack_events
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Claimer:
             if last is None:
                 expect = 0
                 continue
-            match unpack_events(last.payload)[-1]:
+            match _latest(job, last):
                 case TaskStarted(attempt=attempt) as earlier if attempt == task.attempt:
                     if not await self._may_take(job, earlier):
                         return None
@@ -160,6 +161,15 @@ class Claimer:
     async def _forget(self, job: Job) -> None:
         await job.ack()
         self._engine.holdings.discard(job)
+
+
+def _latest(job: Job, last: Record) -> Event | None:
+    """What was last written of a task; None where that is damaged: whoever drives the log sets its run aside."""
+    try:
+        return events_of(last)[-1]
+    except LogDamaged as error:
+        _log.error("%s is not run: %s", job.subject, error)
+        return None
 
 
 def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:

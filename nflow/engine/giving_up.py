@@ -4,25 +4,36 @@ It needs neither a claim nor ownership, and takes nothing from whoever has eithe
 """
 
 import logging
+from contextlib import suppress
+from dataclasses import replace
 
-from nflow.bus.port import Guard
+from nflow.bus.paging import all_records
+from nflow.bus.port import Guard, Record
 from nflow.core.events import (
     DagFinished,
+    DagStarted,
+    Event,
     Provenance,
     RemoteError,
     RunFinished,
     Status,
+    StopRequested,
     TaskFailed,
     TaskReleased,
     TaskStarted,
 )
+from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import DagJob, Job, TaskJob, WorkflowJob
 from nflow.engine.engine import Engine
+from nflow.engine.log import readable
 from nflow.engine.runs import RunEntry
-from nflow.errors import Conflict, Fenced
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.errors import Conflict, Fenced, SchemaTooNew
+from nflow.wire.messages import pack_events
 
 _log = logging.getLogger(__name__)
+
+#: Seconds that tasks have to end by themselves which run in what was given up.
+GRACE = 10.0
 
 
 async def give_up(engine: Engine, job: Job, reason: str) -> None:
@@ -32,7 +43,7 @@ async def give_up(engine: Engine, job: Job, reason: str) -> None:
             case TaskJob():
                 await _fail_task(engine, job, reason)
             case DagJob():
-                await _fail_dag(engine, job)
+                await _fail_dag(engine, job, reason)
             case WorkflowJob():
                 await _fail_run(engine, job, reason)
     except (Conflict, Fenced):
@@ -44,7 +55,7 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
     last = await engine.bus.last(subject)
     execution = 0
     if last is not None:
-        match unpack_events(last.payload)[-1]:
+        match _latest(last):
             case TaskStarted(execution=latest) | TaskReleased(execution=latest):
                 execution = latest
             case TaskFailed(attempt=attempt) if attempt < job.attempt:
@@ -61,12 +72,23 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
     await engine.bus.append(subject, pack_events([failed]), expect=last.seq if last else 0)
 
 
-async def _fail_dag(engine: Engine, job: DagJob) -> None:
+async def _fail_dag(engine: Engine, job: DagJob, reason: str) -> None:
+    """End a dag run that nobody can drive, and its run with it: that one tells the reason."""
+    stop = StopRequested(
+        reason=f"no worker could drive {job.dag}: {reason}", by=job.dag, status=Status.FAILED, grace=GRACE
+    )
+    await engine.bus.append(engine.subjects.ask(job.run), pack_events([replace(stop, grace=None)]))
+    await engine.bus.append(engine.subjects.stop(job.run, job.dag), pack_events([stop]))
+    await engine.bus.purge(engine.subjects.task_jobs(job.run, job.dag))
     finished = DagFinished(dag=job.dag, status=Status.FAILED)
     await engine.bus.append(engine.subjects.dag_finished(job.run, job.dag), pack_events([finished]), expect=0)
 
 
 async def _fail_run(engine: Engine, job: WorkflowJob, reason: str) -> None:
+    """End a run that nobody can drive; those who drive its dags are asked to end them."""
+    stop = StopRequested(reason=f"no worker could drive the run: {reason}", by=engine.worker, grace=GRACE)
+    for dag in await _running(engine, job.run):
+        await engine.bus.append(engine.subjects.stop(job.run, dag), pack_events([stop]))
     owner = engine.subjects.owner(job.run)
     last = await engine.bus.last(owner)
     finished = RunFinished(status=Status.FAILED, reason=f"no worker could drive it: {reason}")
@@ -82,3 +104,23 @@ async def _fail_run(engine: Engine, job: WorkflowJob, reason: str) -> None:
             reason=finished.reason,
         )
     )
+
+
+async def _running(engine: Engine, run: RunId) -> set[DagId]:
+    """The dag runs that the workflow's log tells of and that have not ended, as far as it can be read."""
+    started: set[DagId] = set()
+    ended: set[DagId] = set()
+    async for record in all_records(engine.bus, engine.subjects.log(run)):
+        with suppress(SchemaTooNew):
+            for event in readable(record):
+                match event:
+                    case DagStarted(dag=dag):
+                        started.add(dag)
+                    case DagFinished(dag=dag):
+                        ended.add(dag)
+    return started - ended
+
+
+def _latest(record: Record) -> Event | None:
+    events = readable(record)
+    return events[-1] if events else None

@@ -12,6 +12,7 @@ from nflow.engine.engine import Engine
 from nflow.engine.giving_up import give_up
 from nflow.errors import (
     BrokenMessage,
+    LogDamaged,
     MessageError,
     NflowError,
     SchemaTooNew,
@@ -74,7 +75,9 @@ class Reception:
                 await self._engine.holdings.hand_back(job, UPGRADE_PAUSE)
             case StorageFull() | StoreUnavailable():
                 await self._engine.holdings.hand_back(job, pause)
-            case BrokenMessage() | StoreTypeError():  # it will not be better next time
+            case LogDamaged():  # it says which record it is; that will not be better next time
+                await self._lay_down(job, str(error), pause, message)
+            case BrokenMessage() | StoreTypeError():
                 await self._lay_down(job, f"{type(error).__name__}: {error}", pause, message)
             case _ if self._failures_of(job) < MOST_TRIES:
                 await self._engine.holdings.hand_back(job, pause)
