@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -143,16 +143,16 @@ class Following:
         self._follower = Follower(engine.bus, subject, self._on_record)
         self._too_new: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def until(self, news: Awaitable[T]) -> T:
+    async def until(self, news: Coroutine[object, object, T] | asyncio.Future[T]) -> T:
         """What `news` brings.
 
         Raises:
             SchemaTooNew: a newer nflow writes here, and what it says cannot be read.
         """
-        coming = asyncio.ensure_future(news)
+        coming: asyncio.Future[T] = asyncio.ensure_future(news)
         try:
-            await asyncio.wait([coming, self._too_new], return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done():
+            await asyncio.wait((self._too_new, coming), return_when=asyncio.FIRST_COMPLETED)
+            if self._too_new.done():
                 self._too_new.result()
             return await coming
         finally:

@@ -22,13 +22,14 @@ from nflow.core.events import (
     TaskReleased,
     TaskStarted,
 )
-from nflow.core.ids import DagId, RunId
+from nflow.core.ids import DagId, RunId, TaskId
 from nflow.core.jobs import DagJob, Job, TaskJob, WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.log import readable
 from nflow.engine.runs import RunEntry
 from nflow.errors import Conflict, Fenced, SchemaTooNew
 from nflow.wire.messages import pack_events
+from nflow.wire.subjects import job_place, name_of
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,40 @@ async def give_up(engine: Engine, job: Job, reason: str) -> None:
                 await _fail_run(engine, job, reason)
     except (Conflict, Fenced):
         _log.info("run %s: somebody else has taken up what was given up here", job.run)
+
+
+async def give_up_unread(engine: Engine, subject: str, reason: str) -> None:
+    """The same for a job that cannot be read, by what its subject tells; unless another one is stored there."""
+    job = _job_at(subject)
+    if job is None or len((await engine.bus.read(subject, limit=2)).records) > 1:
+        return
+    owner = await engine.bus.last(engine.subjects.owner(job.run))
+    if owner is not None or await engine.index.get(job.run) is not None:  # else it is no run of ours
+        await give_up(engine, job, reason)
+
+
+def _job_at(subject: str) -> Job | None:
+    """What the job of this subject asks for, as far as its subject tells."""
+    place = job_place(subject)
+    tokens = [place.queue, *(each for each in (place.run, place.dag, place.task) if each)]
+    match [name for each in tokens if (name := name_of(each)) is not None]:
+        case [queue, run] if not place.dag:
+            return WorkflowJob(run=RunId(run), workflow="", queue=queue, spec="")
+        case [queue, run, dag] if not place.task:
+            return DagJob(run=RunId(run), workflow="", queue=queue, spec="", dag=DagId(dag))
+        case [queue, run, dag, task]:
+            return TaskJob(
+                run=RunId(run),
+                workflow="",
+                queue=queue,
+                dag=DagId(dag),
+                task=TaskId(task),
+                name=task,
+                attempt=place.attempt,
+                code="",
+            )
+        case _:  # a name was too long for a subject
+            return None
 
 
 async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
@@ -74,6 +109,8 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
 
 async def _fail_dag(engine: Engine, job: DagJob, reason: str) -> None:
     """End a dag run that nobody can drive, and its run with it: that one tells the reason."""
+    if await engine.bus.last(engine.subjects.dag_finished(job.run, job.dag)) is not None:
+        return
     stop = StopRequested(
         reason=f"no worker could drive {job.dag}: {reason}", by=job.dag, status=Status.FAILED, grace=GRACE
     )
@@ -86,6 +123,9 @@ async def _fail_dag(engine: Engine, job: DagJob, reason: str) -> None:
 
 async def _fail_run(engine: Engine, job: WorkflowJob, reason: str) -> None:
     """End a run that nobody can drive; those who drive its dags are asked to end them."""
+    last = await engine.bus.last(engine.subjects.own(job.run))
+    if last is not None and isinstance(_latest(last), RunFinished):
+        return
     stop = StopRequested(reason=f"no worker could drive the run: {reason}", by=engine.worker, grace=GRACE)
     for dag in await _running(engine, job.run):
         await engine.bus.append(engine.subjects.stop(job.run, dag), pack_events([stop]))
@@ -94,16 +134,10 @@ async def _fail_run(engine: Engine, job: WorkflowJob, reason: str) -> None:
     finished = RunFinished(status=Status.FAILED, reason=f"no worker could drive it: {reason}")
     guard = Guard(owner, last.seq if last else 0)
     await engine.bus.append(engine.subjects.own(job.run), pack_events([finished]), guard=guard)
-    await engine.index.put(
-        RunEntry(
-            run=job.run,
-            workflow=job.workflow,
-            state=finished.status.value,
-            queue=job.queue,
-            submitted=job.submitted,
-            reason=finished.reason,
-        )
+    entry = await engine.index.get(job.run) or RunEntry(
+        run=job.run, workflow=job.workflow, state="", queue=job.queue, submitted=job.submitted
     )
+    await engine.index.put(replace(entry, state=finished.status.value, reason=finished.reason))
 
 
 async def _running(engine: Engine, run: RunId) -> set[DagId]:
