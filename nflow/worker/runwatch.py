@@ -38,7 +38,7 @@ class RunWatch:
         """Whether nothing more can be learned of it: the run is over, or its log could not be read."""
         started = self._started
         unread = started is not None and started.done() and (started.cancelled() or started.exception() is not None)
-        return self.over or unread
+        return self.over or unread or self._unreadable is not None
 
     async def answer(self, key: str) -> DagId | None:
         """The running name that the request `key` was granted; None where the run is ending.
