@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from nflow.engine.engine import Engine
 from nflow.engine.log import Follower, events_of
 from nflow.engine.ownership import owner_in
 from nflow.engine.runs import RunEntry
-from nflow.errors import LogDamaged, MessageError, SchemaTooNew
+from nflow.errors import LogDamaged, MessageError, SchemaTooNew, StorageFull
 from nflow.models.workflow import Workflow
 from nflow.shipment import Shipment, pack
 from nflow.wire.messages import pack_events, pack_job
@@ -56,11 +57,22 @@ class Client:
             WorkflowArgumentError: a parameter is missing, unknown or of the wrong type.
             WorkflowDefinitionError: the workflow cannot run.
             NotShippable: a task or a parameter cannot be sent to another process.
+            StorageFull: the server has no room; nothing was started.
         """
         return await self.send(pack(workflow, arguments or {}), queue=queue, keep_data=keep_data)
 
     async def send(self, shipment: Shipment, *, queue: str = "workflow", keep_data: bool = False) -> RunId:
         """Start a run of a workflow that was packed before. See `submit`."""
+        try:
+            job = await self._submit(shipment, queue, keep_data=keep_data)
+        except StorageFull as full:
+            raise StorageFull(f"Nothing was started. {full}") from full
+        entry = RunEntry(run=job.run, workflow=job.workflow, state="waiting", queue=queue, submitted=job.submitted)
+        with suppress(StorageFull):  # the run exists, and whoever drives it writes its entry
+            await self.engine.index.announce(entry)
+        return job.run
+
+    async def _submit(self, shipment: Shipment, queue: str, *, keep_data: bool) -> WorkflowJob:
         run = new_run_id(time.time())
         await asyncio.gather(*map(self.engine.blobs.put_code, shipment.code.values()))
         job = WorkflowJob(
@@ -76,9 +88,7 @@ class Client:
         )
         # The acknowledgement of this job is what makes the run exist; before it, nothing is owed to anybody.
         await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))
-        entry = RunEntry(run=run, workflow=job.workflow, state="waiting", queue=queue, submitted=job.submitted)
-        await self.engine.index.announce(entry)
-        return run
+        return job
 
     async def wait(self, run: RunId) -> RunFinished:
         """Return how a run ended, once it has."""

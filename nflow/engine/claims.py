@@ -83,15 +83,18 @@ class Claim:
 
     async def _store(self, outcome: bytes) -> None:
         """Store the outcome when there is room: it exists only here, and the work would have to be done again."""
-        pause = FIRST_PAUSE
+        pause = 0.0
         while True:
             try:
                 await self.engine.bus.append(self.subject, outcome, expect=self.seq)
             except StorageFull as full:
-                _log.error("%s: its outcome waits for room on the server. %s", self.subject, full)
+                if not pause:
+                    _log.error("%s: its outcome waits for room on the server. %s", self.subject, full)
+                pause = min(2 * pause, LONGEST_PAUSE) or FIRST_PAUSE
                 await asyncio.sleep(pause)  # a pause between tries of a refused request: nothing announces free space
-                pause = min(2 * pause, LONGEST_PAUSE)
             else:
+                if pause:
+                    _log.warning("%s: its outcome has found room and is recorded", self.subject)
                 return
 
 

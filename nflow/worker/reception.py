@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 #: Seconds before a job that only a newer worker can read is offered again.
 UPGRADE_PAUSE = 5.0
 
+#: Seconds between tries of what waits for a person to help: room on the server, a database that is back.
+HELP_PAUSE = 3.0
+
 #: Failures in a row after which a job that cannot be handled here is laid down with the dead letters. How often it was
 #: delivered tells nothing: a run that goes on for weeks outlives many a worker.
 MOST_TRIES = 20
@@ -78,7 +81,7 @@ class Reception:
             case SchemaTooNew():
                 await self._engine.holdings.hand_back(job, UPGRADE_PAUSE)
             case StorageFull() | StoreUnavailable():
-                await self._engine.holdings.hand_back(job, pause)
+                await self._engine.holdings.hand_back(job, max(pause, HELP_PAUSE))
             case LogDamaged():  # it says which record it is; that will not be better next time
                 await self._lay_down(job, str(error), pause, message)
             case BrokenMessage() | StoreTypeError():
