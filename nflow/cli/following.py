@@ -93,10 +93,10 @@ async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, wit
         around.enter_context(screen.showing())
         if screen.moves:
             await around.enter_async_context(_moving(client, view, stage))
-        await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
+        following = await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
             await around.enter_async_context(Lines(engine, run, lambda lines: stage.show(screen.lines, lines)))
-        await over.wait()
+        await following.until(over.wait())
 
 
 @asynccontextmanager

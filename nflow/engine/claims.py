@@ -8,13 +8,14 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from nflow.bus.port import LEASE, Job
-from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
+from nflow.bus.port import LEASE, Job, Record
+from nflow.core.events import Event, Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import Verdict
-from nflow.errors import Conflict, StorageFull
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.engine.log import events_of
+from nflow.errors import Conflict, LogDamaged, StorageFull
+from nflow.wire.messages import pack_events
 
 _log = logging.getLogger(__name__)
 
@@ -85,15 +86,18 @@ class Claim:
 
     async def _store(self, outcome: bytes) -> None:
         """Store the outcome when there is room: it exists only here, and the work would have to be done again."""
-        pause = FIRST_PAUSE
+        pause = 0.0
         while True:
             try:
                 await self.engine.bus.append(self.subject, outcome, expect=self.seq)
             except StorageFull as full:
-                _log.error("%s: its outcome waits for room on the server. %s", self.subject, full)
+                if not pause:
+                    _log.error("%s: its outcome waits for room on the server. %s", self.subject, full)
+                pause = min(2 * pause, LONGEST_PAUSE) or FIRST_PAUSE
                 await asyncio.sleep(pause)  # a pause between tries of a refused request: nothing announces free space
-                pause = min(2 * pause, LONGEST_PAUSE)
             else:
+                if pause:
+                    _log.warning("%s: its outcome has found room and is recorded", self.subject)
                 return
 
 
@@ -117,15 +121,12 @@ class Claimer:
                 pass
             else:
                 claim = Claim(self._engine, job, task, subject, seq, execution, lost)
-                if asyncio.get_running_loop().time() - asked > LATE and not await claim.still_mine():
-                    claim.drop()  # it was stored, but this worker was cut off before it knew
-                    return None
-                return claim
+                return claim if await _is_in_time(claim, asked) else None
             last = await self._engine.bus.last(subject)
             if last is None:
                 expect = 0
                 continue
-            match unpack_events(last.payload)[-1]:
+            match _latest(job, last):
                 case TaskStarted(attempt=attempt) as earlier if attempt == task.attempt:
                     if not await self._may_take(job, earlier):
                         return None
@@ -168,6 +169,23 @@ class Claimer:
     async def _forget(self, job: Job) -> None:
         await job.ack()
         self._engine.holdings.discard(job)
+
+
+def _latest(job: Job, last: Record) -> Event | None:
+    """What was last written of a task; None where that is damaged: whoever drives the log sets its run aside."""
+    try:
+        return events_of(last)[-1]
+    except LogDamaged as error:
+        _log.error("%s is not run: %s", job.subject, error)
+        return None
+
+
+async def _is_in_time(claim: Claim, asked: float) -> bool:
+    """Whether a claim that was asked for then counts: stored, but heard of late, it may have a successor."""
+    if asyncio.get_running_loop().time() - asked <= LATE or await claim.still_mine():
+        return True
+    claim.drop()
+    return False
 
 
 def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:

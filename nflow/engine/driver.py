@@ -13,10 +13,9 @@ from nflow.core.commands import Command
 from nflow.core.events import Event, OwnerChanged
 from nflow.core.ids import DagId, RunId
 from nflow.engine.engine import Engine
-from nflow.engine.log import Follower, OwnLog
+from nflow.engine.log import Follower, OwnLog, damaged, events_of
 from nflow.engine.ownership import NotOwner, still_owner, take_ownership
 from nflow.errors import Fenced
-from nflow.wire.messages import unpack_events
 
 _log = logging.getLogger(__name__)
 
@@ -124,13 +123,19 @@ class Driver(ABC):
             self._fail(error)
 
     def _take(self, record: Record) -> None:
-        for event in unpack_events(record.payload):
+        for event in events_of(record):
             if isinstance(event, OwnerChanged):
                 self._note_owner(record)
                 continue
-            commands = self._apply(event, record)
+            commands = self._fold(event, record)
             if self.live and commands:
                 self._perform(commands)
+
+    def _fold(self, event: Event, record: Record) -> list[Command]:
+        try:
+            return self._apply(event, record)
+        except Exception as error:
+            raise damaged(record, error) from error
 
     def _note_owner(self, record: Record) -> None:
         assert self._owner is not None

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 from nflow.bus.port import Bus, Guard, Record
 from nflow.core.events import Event
-from nflow.errors import BusError
-from nflow.wire.messages import pack_events
+from nflow.errors import BrokenMessage, BusError, LogDamaged, NflowError
+from nflow.wire.messages import pack_events, unpack_events
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +20,34 @@ EVENTS_PER_RECORD = 2000
 
 #: Records that are stored between the two looks of a comparison spoil it, so it is tried so many times.
 LOOKS = 8
+
+
+def events_of(record: Record) -> list[Event]:
+    """What a record of a log says.
+
+    Raises:
+        LogDamaged: these are no events.
+        SchemaTooNew: a newer nflow wrote them.
+    """
+    try:
+        return unpack_events(record.payload)
+    except BrokenMessage as error:
+        raise damaged(record, error) from error
+
+
+def readable(record: Record) -> list[Event]:
+    """What a record of a log says; nothing where it is damaged, which whoever drives that log sees to."""
+    try:
+        return events_of(record)
+    except LogDamaged as error:
+        _log.debug("%s", error)
+        return []
+
+
+def damaged(record: Record, error: Exception) -> LogDamaged:
+    """What is wrong with a record, and where to find it."""
+    told = str(error) if isinstance(error, NflowError) else f"{type(error).__name__}: {error}"
+    return LogDamaged(f"record {record.seq} of its log, on {record.subject}, is damaged: {told}")
 
 
 class Follower:
