@@ -65,10 +65,11 @@ class RunIndex:
         subject = self._subjects.kv(BUCKET, entry.run)
         while True:
             last = await self._bus.last(subject)
-            if last is not None and last.payload and not RunEntry(**unpack_plain(last.payload)).is_active:
+            known = None if last is None or not last.payload else _read(last)
+            if known is not None and not known.is_active:
                 return
             with suppress(Conflict):
-                await self._bus.append(subject, _pack(entry), expect=0 if last is None else last.seq)
+                await self._bus.append(subject, pack_hint(entry), expect=0 if last is None else last.seq)
                 return
 
     async def announce(self, entry: RunEntry) -> None:
