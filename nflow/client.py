@@ -12,7 +12,7 @@ from nflow.core.events import Event, OwnerChanged, RunFinished, StopRequested
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import WorkflowJob
 from nflow.engine.engine import Engine
-from nflow.engine.log import Follower
+from nflow.engine.log import Follower, events_of
 from nflow.engine.runs import RunEntry
 from nflow.models.workflow import Workflow
 from nflow.shipment import Shipment, pack
@@ -139,7 +139,7 @@ class Following:
         self._follower.close()
 
     def _on_record(self, record: Record) -> None:
-        for event in unpack_events(record.payload):
+        for event in events_of(record):
             self._on_event(event, record)
 
 

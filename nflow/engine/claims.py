@@ -13,8 +13,9 @@ from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased,
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import Verdict
+from nflow.engine.log import events_of
 from nflow.errors import Conflict, StorageFull
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.wire.messages import pack_events
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Claimer:
             if last is None:
                 expect = 0
                 continue
-            match unpack_events(last.payload)[-1]:
+            match events_of(last)[-1]:
                 case TaskStarted(attempt=attempt) as earlier if attempt == task.attempt:
                     if not await self._may_take(job, earlier):
                         return None

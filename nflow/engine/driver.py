@@ -13,10 +13,9 @@ from nflow.core.commands import Command
 from nflow.core.events import Event, OwnerChanged
 from nflow.core.ids import DagId, RunId
 from nflow.engine.engine import Engine
-from nflow.engine.log import Follower, OwnLog
+from nflow.engine.log import Follower, OwnLog, events_of
 from nflow.engine.ownership import NotOwner, still_owner, take_ownership
 from nflow.errors import Fenced
-from nflow.wire.messages import unpack_events
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +123,7 @@ class Driver(ABC):
             self._fail(error)
 
     def _take(self, record: Record) -> None:
-        for event in unpack_events(record.payload):
+        for event in events_of(record):
             if isinstance(event, OwnerChanged):
                 self._note_owner(record)
                 continue

@@ -5,9 +5,10 @@ It needs neither a claim nor ownership, and takes nothing from whoever has eithe
 
 import logging
 
-from nflow.bus.port import Guard
+from nflow.bus.port import Guard, Record
 from nflow.core.events import (
     DagFinished,
+    Event,
     Provenance,
     RemoteError,
     RunFinished,
@@ -19,7 +20,7 @@ from nflow.core.events import (
 from nflow.core.jobs import DagJob, Job, TaskJob, WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.runs import RunEntry
-from nflow.errors import Conflict, Fenced
+from nflow.errors import BrokenMessage, Conflict, Fenced
 from nflow.wire.messages import pack_events, unpack_events
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
     last = await engine.bus.last(subject)
     execution = 0
     if last is not None:
-        match unpack_events(last.payload)[-1]:
+        match _last_event(last):
+            case None:
+                pass
             case TaskStarted(execution=latest) | TaskReleased(execution=latest):
                 execution = latest
             case TaskFailed(attempt=attempt) if attempt < job.attempt:
@@ -59,6 +62,17 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
         provenance=Provenance(worker=engine.worker, host="", pid=0, start=0.0, end=0.0),
     )
     await engine.bus.append(subject, pack_events([failed]), expect=last.seq if last else 0)
+
+
+def _last_event(record: Record) -> Event | None:
+    """The last event of a record; None if it is broken, for then it stands in the way of whoever has work to record.
+
+    Once, the job of a task with such a record came back for ever.
+    """
+    try:
+        return unpack_events(record.payload)[-1]
+    except BrokenMessage:
+        return None
 
 
 async def _fail_dag(engine: Engine, job: DagJob) -> None:

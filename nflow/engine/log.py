@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 from nflow.bus.port import Bus, Guard, Record
 from nflow.core.events import Event
-from nflow.errors import BusError
-from nflow.wire.messages import pack_events
+from nflow.errors import BusError, MessageError
+from nflow.wire.messages import pack_events, unpack_events
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +20,18 @@ EVENTS_PER_RECORD = 2000
 
 #: Records that are stored between the two looks of a comparison spoil it, so it is tried so many times.
 LOOKS = 8
+
+
+def events_of(record: Record) -> list[Event]:
+    """The events of a record of a log.
+
+    Raises:
+        BrokenMessage, SchemaTooNew: as `unpack_events`; the message names the record.
+    """
+    try:
+        return unpack_events(record.payload)
+    except MessageError as error:
+        raise type(error)(f"Record {record.seq} of the log, at {record.subject}, cannot be read. {error}") from error
 
 
 class Follower:

@@ -3,8 +3,9 @@
 from nflow.bus.port import Bus, Guard, Job
 from nflow.core.events import OwnerChanged
 from nflow.engine.holdings import Holdings, Verdict
+from nflow.engine.log import events_of
 from nflow.errors import Conflict
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.wire.messages import pack_events
 
 
 class NotOwner(Exception):
@@ -29,7 +30,7 @@ async def take_ownership(bus: Bus, job: Job, owner_subject: str, holdings: Holdi
             last = await bus.last(owner_subject)
         if last is None:
             continue
-        [owner] = unpack_events(last.payload)
+        [owner] = events_of(last)
         assert isinstance(owner, OwnerChanged)
         if await holdings.verdict(job, owner.worker) is Verdict.HAND_BACK:
             await holdings.hand_back(job, holdings.rest)

@@ -25,8 +25,8 @@ from nflow.core.events import (
 from nflow.core.ids import DagId
 from nflow.core.jobs import TaskJob
 from nflow.core.retry import RetrySpec
-from nflow.wire.frames import unpack_plain
-from nflow.wire.messages import pack_events, pack_job, unpack_job
+from nflow.engine.dead import DeadLetter
+from nflow.wire.messages import pack_events, pack_job, unpack_job, unpack_message
 from nflow.worker.execution import PATIENCE
 from nflow.worker.reception import MOST_TRIES
 from tests.worker.crew import Scene, dag_of
@@ -471,7 +471,7 @@ async def test_a_task_that_no_worker_can_run_fails_in_the_end(site):
     [failed] = await site.of(run, TaskFailed)
     assert "no more processes" in failed.error.message
     [letter] = (await site.client.bus.read(site.client.subjects.dead_letters())).records
-    assert "no more processes" in unpack_plain(letter.payload)["reason"]
+    assert "no more processes" in unpack_message(letter.payload, DeadLetter).reason
     await site.until(lambda: nothing_is_left(crew))
 
 
@@ -580,7 +580,7 @@ async def test_a_job_in_a_queue_of_another_kind_is_laid_down(site):
 
     await site.clock.advance(1.0)
     [letter] = (await site.client.bus.read(site.client.subjects.dead_letters())).records
-    assert unpack_plain(letter.payload)["subject"] == subject
+    assert unpack_message(letter.payload, DeadLetter).subject == subject
 
 
 async def test_a_job_of_a_newer_nflow_waits_for_a_newer_worker(site):
