@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,8 +26,8 @@ from nflow.core.events import (
 from nflow.core.ids import DagId
 from nflow.core.jobs import TaskJob
 from nflow.core.retry import RetrySpec
-from nflow.engine.dead import DeadLetter
-from nflow.wire.messages import pack_events, pack_job, unpack_job, unpack_message
+from nflow.engine.dead import DeadLetter, DeadLetters
+from nflow.wire.messages import pack_events, pack_job, unpack_events, unpack_job, unpack_message
 from nflow.worker.execution import PATIENCE
 from nflow.worker.reception import MOST_TRIES
 from tests.worker.crew import Scene, dag_of
@@ -581,6 +582,67 @@ async def test_a_job_in_a_queue_of_another_kind_is_laid_down(site):
     await site.clock.advance(1.0)
     [letter] = (await site.client.bus.read(site.client.subjects.dead_letters())).records
     assert unpack_message(letter.payload, DeadLetter).subject == subject
+
+
+async def letters_of(site) -> list[DeadLetter]:
+    return [letter async for letter in DeadLetters(site.client).all()]
+
+
+def is_over(site, run) -> bool:
+    """Whether its log says so, whatever else is in it."""
+    subject = site.client.subjects.own(run)
+    last = site.server.stream(subject).last(subject)
+    return last is not None and isinstance(unpack_events(last.payload)[-1], RunFinished)
+
+
+async def test_a_broken_job_under_an_odd_subject_is_laid_down_too(site):
+    """Once, such a subject made its worker forget the job, which came back for ever."""
+    crew = await site.crew()
+    subject = "nflow.job.task.task.py.5.r.d.t.x.and.more"
+
+    await site.client.bus.append(subject, b"\xc1 broken")
+    await site.clock.advance(10.0)
+
+    [letter] = await letters_of(site)
+    assert (letter.subject, letter.payload, letter.worker) == (subject, b"\xc1 broken", "w1")
+    assert nothing_is_left(crew)
+    assert await jobs_left(site) == []
+
+
+async def test_a_job_that_is_laid_down_a_second_time_has_one_letter(site, gate):
+    """Its worker was cut off between the letter and the removal of the job."""
+    await site.crew()
+    subject = site.client.subjects.job_task("task", "py", "r", "main:1", "a", 1)
+    await site.client.bus.enqueue(subject, b"\xc1 broken")
+    [job] = await jobs_left(site)
+    letters = DeadLetters(site.client)
+    held = SimpleNamespace(subject=subject, payload=job.payload, seq=job.seq, deliveries=1)
+
+    await letters.put(held, "once", host="h")
+    await site.clock.advance(10.0)
+
+    [letter] = await letters_of(site)
+    assert letter.reason == "once"
+    assert await jobs_left(site) == []
+
+
+async def test_a_task_whose_own_record_is_broken_is_given_up_once(site):
+    """Once, its job came back for ever, each time with one more letter."""
+    run = await site.submit(main="a")
+    driver = await site.crew("d", "workflow", "dag")
+    await site.has(run, DagStarted)
+    await site.until(lambda: site.server.stream("nflow.job.x").read("nflow.job.task.>", 0, 1).records != [])
+    subject = site.client.subjects.task(run, DagId("main:1"), "a")
+    seq = await site.client.bus.append(subject, b"\xc1")
+
+    crew = await site.crew()
+
+    await site.until(lambda: is_over(site, run), seconds=120)
+    await site.until(lambda: nothing_is_left(crew) and nothing_is_left(driver), seconds=100)
+    letters = await letters_of(site)
+    assert sorted(letter.kind for letter in letters) in (["dag", "task"], ["dag", "task", "workflow"])
+    assert all(f"Record {seq} of the log, at {subject}, cannot be read." in letter.reason for letter in letters)
+    assert await jobs_left(site) == []
 
 
 async def test_a_job_of_a_newer_nflow_waits_for_a_newer_worker(site):
