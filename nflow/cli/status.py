@@ -43,12 +43,14 @@ def status(
 
 
 async def _entries(settings: "Settings", run: str | None) -> "list[RunEntry]":
-    from nflow.client import Client  # noqa: PLC0415 - the bus is needed only from here on
+    from nflow.cli.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
+    from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
-        return await client.runs() if run is None else [await client.find(run)]
+        entries = await client.runs() if run is None else [await client.find(run)]
+        return await explained(engine, entries, closely=run is not None)
 
 
 def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":

@@ -119,6 +119,15 @@ class Subjects:
         """The jobs to drive a run, in whatever queue, or any run."""
         return f"{self._jobs}workflow.*.*.*.{'*' if run is None else token(run)}"
 
+    def jobs_of(self, run: RunId, queue: str | None = None) -> tuple[str, str]:
+        """All jobs of a run, or those in the queues of that name: to drive it, and all others."""
+        place = f"{'*' if queue is None else token(queue)}.*.*.{token(run)}"
+        return f"{self._jobs}workflow.{place}", f"{self._jobs}*.{place}.>"
+
+    def tasks_of(self, run: RunId, queue: str, python: str) -> str:
+        """The tasks of a run in that queue, for that Python."""
+        return f"{self._jobs}task.{token(queue)}.{token(python)}.*.{token(run)}.>"
+
     def job_dag(self, queue: str, run: RunId, dag: DagId) -> str:
         """The job to drive a dag run."""
         return f"{self._jobs}dag.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}.{token(dag)}"
@@ -285,6 +294,12 @@ def log_of(subject: str) -> str:
 def event_place(subject: str) -> EventPlace:
     """Take apart the subject of a record in a log."""
     return EventPlace(*subject.rsplit(".", 3)[1:])
+
+
+def queue_of(head: str) -> tuple[str, str, str]:
+    """Kind, queue and Python of a job, by the first five tokens of its subject."""
+    _, _, kind, queue, python = head.split(".")
+    return kind, name_of(queue) or queue, name_of(python) or python
 
 
 def job_place(subject: str) -> JobPlace:

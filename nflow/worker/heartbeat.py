@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from nflow.bus.port import Record
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
 from nflow.errors import BusError
@@ -68,7 +69,8 @@ class Heartbeat:
             self._clock.cancel()
             with suppress(TimeoutError, BusError):  # without a server there is nobody to tell, and nothing to wait for
                 async with asyncio.timeout(FAREWELL):
-                    await self._engine.bus.purge(self._subject)
+                    # nobody is told of what is removed; of a beat without words everybody is, and it goes by itself
+                    await self._engine.bus.append(self._subject, b"", ttl=FORGOTTEN)
 
     @property
     def _subject(self) -> str:
@@ -103,5 +105,13 @@ class Heartbeat:
 async def workers(engine: Engine) -> list[WorkerEntry]:
     """The workers that have been heard of lately, by name."""
     page = await engine.bus.read(engine.subjects.kv_under(BUCKET))
-    entries = [WorkerEntry(**unpack_plain(record.payload)) for record in page.records if record.payload]
+    entries = [entry for record in page.records if (entry := entry_of(record)) is not None]
     return sorted(entries, key=lambda entry: entry.worker)
+
+
+def entry_of(record: Record) -> WorkerEntry | None:
+    """What a worker told of itself; None if it said farewell. What a newer one tells beside that is left out."""
+    if not record.payload:
+        return None
+    told = unpack_plain(record.payload)
+    return WorkerEntry(**{name: told[name] for name in WorkerEntry.__slots__ if name in told})
