@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from nflow.bus.port import Job
 from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
 from nflow.core.jobs import TaskJob
+from nflow.engine.dead import DeadLetters
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import Verdict
 from nflow.engine.log import events_of
-from nflow.errors import Conflict, StorageFull
-from nflow.wire.messages import pack_events
+from nflow.errors import BusError, Conflict, StorageFull
+from nflow.wire.messages import pack_events, unpack_events
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,12 @@ LONGEST_PAUSE = 5.0
 
 #: An attempt that took this many workers along is failed, so that it does not walk through the whole site.
 LOST_EXECUTIONS = 3
+
+#: Errors of code that a worker cannot fetch or a slot cannot open; values that tasks read have them too.
+_UNREADABLE = frozenset({"BlobLost", "BrokenMessage", "MissingModule"})
+
+#: The name of an event stands at its beginning: of the many that end well, none is unpacked once more.
+_HEAD_BYTES = 64
 
 
 @dataclass(slots=True)
@@ -38,6 +45,7 @@ class Claim:
     seq: int
     execution: int
     lost: int
+    host: str
 
     async def settle(self, outcome: bytes) -> bool:
         """Record the outcome (packed events); False if a successor has claimed the attempt meanwhile.
@@ -50,6 +58,8 @@ class Claim:
         except Conflict:
             self.drop()
             return False
+        if (reason := _unreadable(self.task, outcome)) is not None:
+            await self._keep(reason)
         await self.job.ack()
         self.engine.holdings.discard(self.job)
         return True
@@ -80,6 +90,13 @@ class Claim:
         """A successor has it: touch the job no more."""
         self.job.drop()
         self.engine.holdings.discard(self.job)
+
+    async def _keep(self, reason: str) -> None:
+        """Keep the job with the dead letters, for whoever finds out about its code. The outcome is what counts."""
+        try:
+            await DeadLetters(self.engine).put(self.job, reason, host=self.host)
+        except BusError:
+            _log.exception("%s cannot be kept with the dead letters", self.job.subject)
 
     async def _store(self, outcome: bytes) -> None:
         """Store the outcome when there is room: it exists only here, and the work would have to be done again."""
@@ -113,7 +130,7 @@ class Claimer:
             except Conflict:
                 pass
             else:
-                return Claim(self._engine, job, task, subject, seq, execution, lost)
+                return Claim(self._engine, job, task, subject, seq, execution, lost, self._host)
             last = await self._engine.bus.last(subject)
             if last is None:
                 expect = 0
@@ -176,3 +193,15 @@ def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:
         error=RemoteError(type="WorkerLost", message=message),
         provenance=Provenance(worker=earlier.worker, host=earlier.host, pid=0, start=0.0, end=0.0),
     )
+
+
+def _unreadable(task: TaskJob, outcome: bytes) -> str | None:
+    """Why the code of the task could not be read, if that is how its attempt failed."""
+    if b"TaskFailed" not in outcome[:_HEAD_BYTES]:
+        return None
+    for event in unpack_events(outcome):
+        if isinstance(event, TaskFailed) and event.error.type in _UNREADABLE:
+            message = event.error.message
+            if message.startswith((f"Task '{task.name}' ", f"The code {task.code} ")):
+                return f"{event.error.type}: {message}"
+    return None

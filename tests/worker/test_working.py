@@ -13,6 +13,7 @@ from nflow.core.events import (
     DagFinished,
     DagStarted,
     OwnerChanged,
+    RemoteError,
     RunFinished,
     Status,
     StopRequested,
@@ -624,6 +625,46 @@ async def test_a_job_that_is_laid_down_a_second_time_has_one_letter(site, gate):
     [letter] = await letters_of(site)
     assert letter.reason == "once"
     assert await jobs_left(site) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "letters"),
+    [
+        (RemoteError(type="MissingModule", message="Task 'a' needs the module 'epics', which is not installed"), 1),
+        (RemoteError(type="BrokenMessage", message="Task 'a' cannot be opened: EOFError: "), 1),
+        (RemoteError(type="BlobLost", message="The value of 'image' is lost"), 0),
+        (RemoteError(type="ValueError", message="Task 'a' found no peak"), 0),
+    ],
+)
+async def test_a_task_whose_code_cannot_be_opened_fails_and_is_kept_with_the_dead_letters(site, error, letters):
+    async def fail(scene: Scene) -> TaskFailed:
+        job = scene.job
+        return TaskFailed(task=job.task, attempt=1, execution=scene.execution, error=error, provenance=scene.provenance)
+
+    site.scripts["a"] = fail
+    crew = await site.crew()
+
+    run = await site.submit(main="a")
+
+    [finished] = await site.has(run, RunFinished)
+    assert finished.status is Status.FAILED
+    found = await letters_of(site)
+    assert [(letter.kind, letter.reason) for letter in found] == [("task", f"{error.type}: {error.message}")] * letters
+    await site.until(lambda: nothing_is_left(crew))
+
+
+async def test_a_task_whose_code_is_lost_is_kept_with_the_dead_letters(site):
+    await site.crew()
+    job = TaskJob(run="r", workflow="t", dag=DagId("d:1"), task="a", name="a", attempt=1, queue="task", code="gone")
+
+    await site.client.bus.enqueue(site.client.subjects.job_task("task", "py", "r", job.dag, "a", 1), pack_job(job))
+
+    [failed] = await site.has("r", TaskFailed)
+    assert failed.error.type == "BlobLost"
+    await site.clock.advance(1.0)
+    [letter] = await letters_of(site)
+    assert letter.reason.startswith("BlobLost: The code gone of this workflow is gone")
+    assert await DeadLetters(site.client).futility(letter) is not None
 
 
 async def test_a_task_whose_own_record_is_broken_is_given_up_once(site):
