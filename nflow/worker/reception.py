@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from nflow.bus.port import Job
 from nflow.core.jobs import Job as Message
 from nflow.engine.dead import DeadLetters
+from nflow.engine.due import due_job
 from nflow.engine.engine import Engine
 from nflow.engine.giving_up import give_up
 from nflow.errors import (
@@ -96,6 +97,7 @@ class Reception:
         _log.error("%s cannot be handled: %s", job.subject, reason)
         try:
             await DeadLetters(self._engine).put(job, reason, host=platform.node())
+            message = message or await due_job(self._engine, job.subject)
             if message is not None:
                 await give_up(self._engine, message, reason)
         except NflowError:

@@ -28,6 +28,7 @@ from nflow.core.ids import DagId
 from nflow.core.jobs import TaskJob
 from nflow.core.retry import RetrySpec
 from nflow.engine.dead import DeadLetter, DeadLetters
+from nflow.engine.runs import RunEntry
 from nflow.wire.messages import pack_events, pack_job, unpack_events, unpack_job, unpack_message
 from nflow.worker.execution import PATIENCE
 from nflow.worker.reception import MOST_TRIES
@@ -608,6 +609,61 @@ async def test_a_broken_job_under_an_odd_subject_is_laid_down_too(site):
     assert (letter.subject, letter.payload, letter.worker) == (subject, b"\xc1 broken", "w1")
     assert nothing_is_left(crew)
     assert await jobs_left(site) == []
+
+
+@pytest.mark.parametrize("kind", ["task", "dag", "workflow"])
+async def test_a_run_whose_job_is_broken_fails_instead_of_waiting_for_ever(site, kind):
+    """Once, it hung until a person stopped it."""
+    kinds = ["workflow", "dag", "task"]
+    run = await site.submit(main="a>b")
+    entry = RunEntry(run=run, workflow="test", state="waiting", queue="workflow", submitted=0.0)
+    await site.client.index.announce(entry)
+    before = kinds[: kinds.index(kind)]
+    if before:
+        await site.crew("before", *before)
+    await site.until(lambda: job_of(site, kind) is not None)
+    subject = job_of(site, kind)
+    await site.client.bus.withdraw(subject)
+    await site.client.bus.enqueue(subject, b"\xc1 broken")
+
+    crew = await site.crew("after", *kinds[kinds.index(kind) :])
+
+    [finished] = await site.has(run, RunFinished)
+    assert finished.status is Status.FAILED
+    [letter] = await letters_of(site)
+    assert (letter.subject, letter.kind) == (subject, kind)
+    assert (await site.client.index.get(run)).state == "failed"
+    await site.until(lambda: nothing_is_left(crew))
+    assert await jobs_left(site) == []
+
+
+def job_of(site, kind: str) -> str | None:
+    """The subject of the job of that kind."""
+    records = site.server.stream("nflow.job.x").read(f"nflow.job.{kind}.>", 0, 1).records
+    return records[0].subject if records else None
+
+
+async def test_bytes_of_a_stranger_end_no_work_that_is_due(site, gate):
+    site.scripts["a"] = gate
+    await site.crew()
+    run = await site.submit(main="a>b")
+    await gate.reached.wait()
+    subjects = site.client.subjects
+    for subject in (
+        subjects.job_task("task", "py", run, DagId("main:1"), "a", 2),
+        subjects.job_task("task", "py", run, DagId("main:1"), "b", 2),
+        subjects.job_task("task", "py", run, DagId("main:1"), "z", 1),
+        subjects.job_task("task", "py", run, DagId("other:1"), "a", 1),
+        subjects.job_dag("dag", run, DagId("main:2")),
+        subjects.job_workflow("task", run),
+    ):
+        await site.client.bus.enqueue(subject, b"\xc1 broken")
+    await site.clock.advance(5.0)
+
+    gate.open()
+
+    finished = await site.comes(run, RunFinished)
+    assert finished.status is Status.SUCCEEDED
 
 
 async def test_a_job_that_is_laid_down_a_second_time_has_one_letter(site, gate):
