@@ -9,6 +9,7 @@ from typing import ParamSpec
 
 from nflow.bus.port import Record
 from nflow.cli.lines import Lines
+from nflow.cli.lookout import Lookout
 from nflow.cli.screen import Screen
 from nflow.cli.summary import Part
 from nflow.cli.view import RunView
@@ -17,6 +18,7 @@ from nflow.core.events import Event, RunStarted
 from nflow.core.ids import RunId
 from nflow.core.spec import WorkflowSpec
 from nflow.engine.engine import Engine
+from nflow.engine.serving import Needs
 from nflow.errors import BlobLost
 from nflow.wire.messages import unpack_events
 
@@ -76,16 +78,30 @@ async def view_of_known(engine: Engine, run: RunId) -> RunView:
     return RunView({})
 
 
-async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool) -> None:
-    """Show a run until it has ended: what it does and, `with_lines`, what its tasks write. The view knows the rest."""
+async def follow(
+    client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool, needs: Needs | None = None
+) -> None:
+    """Show a run until it has ended. The view knows the rest.
+
+    Args:
+        client: Follows it.
+        run: Which.
+        view: Takes in what it does.
+        stage: Shows it.
+        with_lines: Show what its tasks write, too.
+        needs: Queues that others are to serve; that nobody does is told. None: this process serves them.
+    """
     engine, screen = client.engine, stage.screen
     over = asyncio.Event()
+    lookout = None if needs is None else Lookout(engine, run, needs, stage.note)
 
     def on_event(event: Event, record: Record) -> None:
         view.take(event, record)
         for text in view.news:
             stage.note(text)
         view.news.clear()
+        if lookout is not None:
+            lookout.on_event()
         if view.finished:
             over.set()
 
@@ -93,6 +109,8 @@ async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, wit
         around.enter_context(screen.showing())
         if screen.moves:
             await around.enter_async_context(_moving(client, view, stage))
+        if lookout is not None:
+            await around.enter_async_context(lookout)
         following = await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
             await around.enter_async_context(Lines(engine, run, lambda lines: stage.show(screen.lines, lines)))

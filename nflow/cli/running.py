@@ -10,7 +10,7 @@ from nflow.cli.following import Stage, follow, view_of
 from nflow.cli.headstart import HeadStart
 from nflow.cli.interrupts import Interrupts
 from nflow.cli.leftover import going_on, left_over, still_to_end
-from nflow.cli.needs import advice, needed_queues
+from nflow.cli.needs import needed_queues, needs_of
 from nflow.cli.screen import screen
 from nflow.cli.streams import say
 from nflow.cli.summary import as_json, summary
@@ -78,8 +78,6 @@ class Running:
             self._stage.note(going_on(before))
         async with self._working(engine, head_start):
             run = await client.send(self._shipment, queue=self._queue, keep_data=self._keep_data)
-            if not self._works and (missing := await advice(engine, self._workflow, self._queue)):
-                self._stage.note(missing)
             view = view_of(unpack_spec(self._shipment.spec))
             await self._follow(client, run, view)
             self._code = self._code_of(view)
@@ -90,7 +88,8 @@ class Running:
     async def _follow(self, client: Client, run: RunId, view: RunView) -> None:
         try:
             with self._interrupts.first(lambda: self._stop(client, run)):
-                await follow(client, run, view, self._stage, with_lines=True)
+                needs = None if self._works else needs_of(self._workflow, self._queue)
+                await follow(client, run, view, self._stage, with_lines=True, needs=needs)
         except asyncio.CancelledError:
             how = "To go on: nflow worker" if self._works else f"To stop it: nflow stop {run}"
             self._stage.note(f"Left {self._workflow.name} ({run}) as it is. {how}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nflow.client import Client
     from nflow.config import Settings
     from nflow.core.ids import RunId
+    from nflow.engine.serving import Needs
     from nflow.models.workflow import Workflow
     from nflow.shipment import Shipment
 
@@ -59,7 +60,7 @@ def start(
 async def _start(
     settings: "Settings", workflow: "Workflow", shipment: "Shipment", *, queue: str, keep_data: bool, wait: bool
 ) -> int:
-    from nflow.cli.needs import advice  # noqa: PLC0415
+    from nflow.cli.needs import advice, needs_of  # noqa: PLC0415
     from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
@@ -68,12 +69,14 @@ async def _start(
         run = await client.send(shipment, queue=queue, keep_data=keep_data)
         sys.stdout.write(f"{run}\n")
         sys.stdout.flush()
+        if wait:
+            return await _wait(client, run, shipment, needs_of(workflow, queue))
         if text := await advice(engine, workflow, queue):
             sys.stderr.write(f"{text}\n")
-        return await _wait(client, run, shipment) if wait else 0
+        return 0
 
 
-async def _wait(client: "Client", run: "RunId", shipment: "Shipment") -> int:
+async def _wait(client: "Client", run: "RunId", shipment: "Shipment", needs: "Needs") -> int:
     """Follow the run on stderr: stdout has its id alone."""
     from nflow.cli.edge import FAILED  # noqa: PLC0415
     from nflow.cli.following import Stage, follow, view_of  # noqa: PLC0415
@@ -84,7 +87,7 @@ async def _wait(client: "Client", run: "RunId", shipment: "Shipment") -> int:
 
     stage, view = Stage(screen(shipment.workflow, quiet=True)), view_of(unpack_spec(shipment.spec))
     try:
-        await follow(client, run, view, stage, with_lines=False)
+        await follow(client, run, view, stage, with_lines=False, needs=needs)
         await stage.summary(summary(shipment.workflow, run, view, with_output=True))
     finally:
         stage.close()

@@ -51,15 +51,16 @@ def status(
 
 async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None]":
     """The entries; of a single run that has tasks which failed, all that is known of it as well."""
-    from nflow.client import Client  # noqa: PLC0415 - the bus is needed only from here on
+    from nflow.cli.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
+    from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
         if run is None:
-            return await client.runs(), None
+            return await explained(engine, await client.runs(), closely=False), None
         entry = await client.find(run)
-        return [entry], await _view(client, entry)
+        return await explained(engine, [entry], closely=True), await _view(client, entry)
 
 
 async def _view(client: "Client", entry: "RunEntry") -> "RunView | None":

@@ -91,6 +91,8 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
     execution = 0
     if last is not None:
         match _latest(last):
+            case None:  # it is damaged, and stands in the way of whoever has work to record
+                pass
             case TaskStarted(execution=latest) | TaskReleased(execution=latest):
                 execution = latest
             case TaskFailed(attempt=attempt) if attempt < job.attempt:

@@ -10,7 +10,7 @@ from nflow.core.jobs import TaskJob
 from nflow.core.retry import TIMED_OUT
 from nflow.engine.claims import Claim
 from nflow.errors import NflowError, TooLarge
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.wire.messages import unpack_events
 from nflow.worker.calls import TaskCalls
 from nflow.worker.death import Death
 from nflow.worker.ending import Ending, Verdict, Why
@@ -97,8 +97,8 @@ class Execution:
         if self._ending is not None:
             self._ending.after(0.0, Why.RECALLED, "its worker was stopped")
 
-    async def _run_in(self, slot: Slot, claim: Claim) -> bytes | None:
-        """Run it; the events that say how it did, packed. None: it is to be given back."""
+    async def _run_in(self, slot: Slot, claim: Claim) -> TaskEvent | bytes | None:
+        """Run it; the event that says how it did, or what the slot has packed of it. None: it is to be given back."""
         self._slot = slot
         self._ending = ending = Ending(slot, self._means.kill_after)
         self.begun = True
@@ -106,7 +106,7 @@ class Execution:
         try:
             result = await self._result_of(slot, claim, ending)
         except NflowError as error:  # code or input that cannot be fetched any more
-            return pack_events([self._failure(claim, RemoteError(type=type(error).__name__, message=str(error)))])
+            return self._failure(claim, RemoteError(type=type(error).__name__, message=str(error)))
         finally:
             ending.close()
         if ending.verdict is not None:
@@ -132,30 +132,21 @@ class Execution:
         self._pace.took(asyncio.get_running_loop().time() - began)
         return outcome
 
-    def _judged(self, claim: Claim, slot: Slot, result: Outcome | Death, verdict: Verdict | None) -> bytes | None:
+    def _judged(
+        self, claim: Claim, slot: Slot, result: Outcome | Death, verdict: Verdict | None
+    ) -> TaskEvent | bytes | None:
         """What is recorded of an attempt, given how it ended and whether this worker has ended it."""
-        is_well = isinstance(result, Outcome) and not result.failed
-        why = None if verdict is None else verdict.why
-        if isinstance(result, Outcome) and is_well and why is not Why.TIMED_OUT:
+        timed_out = verdict is not None and verdict.why is Why.TIMED_OUT
+        if isinstance(result, Outcome) and not result.failed and not timed_out:
             return result.events  # it came to its end before it could be ended
-        event: TaskEvent
-        match why:
-            case Why.RECALLED:
-                return None
-            case None if isinstance(result, Death) and self._given_back:
-                return None
-            case Why.STOPPED:
-                assert verdict is not None
-                provenance = self._provenance(slot.pid)
-                event = TaskCancelled(task=self.task.task, reason=verdict.words, provenance=provenance)
-            case Why.TIMED_OUT:
-                assert verdict is not None
-                event = self._timed_out(claim, slot, result, verdict)
-            case _ if isinstance(result, Death):
-                event = self._died(claim, slot, result)
-            case _:
-                event = replace(_failure_in(result), output=slot.last_lines)
-        return pack_events([event])
+        match verdict:
+            case Verdict(why=Why.STOPPED, words=words):
+                return TaskCancelled(task=self.task.task, reason=words, provenance=self._provenance(slot.pid))
+            case Verdict(why=Why.TIMED_OUT):
+                return self._timed_out(claim, slot, result, verdict)
+            case None if not (self._given_back and isinstance(result, Death)):
+                return self._failed(claim, slot, result)
+        return None
 
     async def _request(self, slot: Slot, claim: Claim) -> tuple[object, ...]:
         """What the slot needs to know. Code goes there once, and stays in its hands."""
@@ -168,14 +159,17 @@ class Execution:
         terms = asdict(means.engine.terms)
         return self.job.payload, given, code, claim.execution, means.engine.holdings.worker, means.host, terms
 
-    async def _settle(self, claim: Claim, outcome: bytes, slot: Slot) -> None:
+    async def _settle(self, claim: Claim, outcome: TaskEvent | bytes, slot: Slot) -> None:
         try:
             await claim.settle(outcome)
         except TooLarge as error:
             message = f"What the task hands on, with all its names, does not fit into a message. {error}"
-            await claim.settle(pack_events([self._failure(claim, RemoteError(type="TooLarge", message=message), slot)]))
+            await claim.settle(self._failure(claim, RemoteError(type="TooLarge", message=message), slot))
 
-    def _died(self, claim: Claim, slot: Slot, death: Death) -> TaskFailed:
+    def _failed(self, claim: Claim, slot: Slot, result: Outcome | Death) -> TaskFailed:
+        if isinstance(result, Outcome):
+            return replace(_failure_in(result), output=slot.last_lines)
+        death = result
         error = RemoteError(type="SlotDied", message=f"{death.words[0].upper()}{death.words[1:]}.", hint=death.hint)
         return self._failure(claim, error, slot, death)
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import platform
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine
 
 from nflow.bus.port import Job
 from nflow.core.jobs import Job as Message
+from nflow.engine.dead import DeadLetters
+from nflow.engine.due import due_job
 from nflow.engine.engine import Engine
 from nflow.engine.giving_up import give_up, give_up_unread
 from nflow.errors import (
@@ -21,9 +24,7 @@ from nflow.errors import (
     StoreTypeError,
     StoreUnavailable,
 )
-from nflow.wire.frames import pack_plain
 from nflow.wire.messages import unpack_job
-from nflow.wire.subjects import job_place
 
 _log = logging.getLogger(__name__)
 
@@ -106,17 +107,9 @@ class Reception:
     async def _lay_down(self, job: Job, reason: str, pause: float, message: Message | None = None) -> None:
         """Keep `job` for a person to look at; what waited for it is told that it failed."""
         _log.error("%s cannot be handled: %s", job.subject, reason)
-        place = job_place(job.subject)
-        letter = {
-            "schema": 1,
-            "subject": job.subject,
-            "reason": reason,
-            "worker": self._engine.holdings.worker,
-            "deliveries": job.deliveries,
-            "payload": job.payload,
-        }
         try:
-            await self._engine.bus.append(self._engine.subjects.dead(place.kind, place.run), pack_plain(letter))
+            await DeadLetters(self._engine).put(job, reason, host=platform.node())
+            message = message or await due_job(self._engine, job.subject)
             if message is not None:
                 await give_up(self._engine, message, reason)
             else:

@@ -34,6 +34,7 @@ class MemoryJob:
         self.subject = entry.record.subject
         self.payload = entry.record.payload
         self.deliveries = entry.deliveries
+        self.seq = entry.record.seq
         self._entry = entry
         self._holder = holder
         self._renewed = holder.now()
