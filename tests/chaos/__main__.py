@@ -3,19 +3,16 @@
 import argparse
 import asyncio
 import json
-import os
 import random
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
-from tests.chaos.campaign import Part, play
+from tests.chaos.campaign import available, campaign
 from tests.chaos.report import as_fields, show
-from tests.servers import mongod
 
 _STORES = ("both", "nats", "mongodb")
 
@@ -25,9 +22,9 @@ def main() -> int:
     arguments = _arguments()
     seed = random.randrange(1 << 31) if arguments.seed is None else arguments.seed
     folder = Path(arguments.keep or tempfile.mkdtemp(prefix="nflow-chaos-")).absolute()
-    stores = _stores(arguments.store)
+    stores = available() if arguments.store == "both" else [arguments.store]
     _say(f"seed {seed}, {arguments.minutes:g} minutes with {' and '.join(stores)} as the store, evidence in {folder}")
-    parts = asyncio.run(campaign(folder, stores, 60 * arguments.minutes, seed))
+    parts = asyncio.run(campaign(folder, stores, seconds=60 * arguments.minutes, seed=seed, say=_say))
     fields = as_fields(parts, seed)
     if arguments.json:
         print(json.dumps(fields, indent=2))
@@ -41,35 +38,16 @@ def main() -> int:
     return 0
 
 
-async def campaign(folder: Path, stores: list[str], seconds: float, seed: int) -> list[Part]:
-    """One part for each store, one after the other."""
-    return [
-        await play(
-            folder / store, seconds=seconds / len(stores), with_database=store == "mongodb", seed=seed, say=_say
-        )
-        for store in stores
-    ]
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0, help="of harm; by default 2")
     parser.add_argument("--seed", type=int, help="do the same harm again; what nflow makes of it is never the same")
-    parser.add_argument("--store", choices=_STORES, default="both", help="the store of the runs; by default half and half")
+    parser.add_argument(
+        "--store", choices=_STORES, default="both", help="the store of the runs; by default half and half"
+    )
     parser.add_argument("--keep", metavar="DIR", help="a new folder for logs and data, which is kept in any case")
     parser.add_argument("--json", action="store_true", help="the account as JSON")
     return parser.parse_args()
-
-
-def _stores(chosen: str) -> list[str]:
-    if chosen != "both":
-        return [chosen]
-    try:
-        mongod()
-    except pytest.skip.Exception as reason:
-        _say(f"{reason}; the store is on the server only")
-        return ["nats"]
-    return ["nats", "mongodb"]
 
 
 def _say(text: str) -> None:
@@ -77,5 +55,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.pop("NFLOW_SERVER_URL", None)
     sys.exit(main())

@@ -145,7 +145,7 @@ class _History:
         for entry in sorted(case.entries, key=lambda entry: entry.at):
             self.entries[entry.dag, entry.task].append(entry)
         for key in self.entries:
-            self.tasks[key]  # noqa: B018 - code that ran without a claim is looked at too
+            self.tasks.setdefault(key, [])  # code that ran without a claim is looked at too
 
     def of(self, *kinds: type[Event]) -> list[Fact]:
         return [fact for fact in self.facts if isinstance(fact.event, kinds)]
@@ -290,9 +290,7 @@ def _told(claim: Fact) -> str:
 
 def _executions(history: _History, key: tuple[str, str], own: list[Fact]) -> Iterator[str]:
     """Code runs once for a claim, by the worker that has made it; and a success has come to its end."""
-    released = {
-        (fact.event.attempt, fact.event.execution) for fact in own if isinstance(fact.event, TaskReleased)
-    }
+    released = {(fact.event.attempt, fact.event.execution) for fact in own if isinstance(fact.event, TaskReleased)}
     unused = [claim for claim in _claims(own) if (claim.event.attempt, claim.event.execution) not in released]  # type: ignore[attr-defined]
     settled = next((fact for fact in own if isinstance(fact.event, _SETTLES[:1])), None)
     for entry in history.entries[key]:

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pytest
 
 from nflow.bus.paging import all_records
 from nflow.client import Client
@@ -22,6 +24,7 @@ from tests.chaos.load import Load
 from tests.chaos.plans import PLANS, Plan
 from tests.chaos.site import Site, dump
 from tests.chaos.storm import Storm
+from tests.servers import mongod
 
 #: Seconds within which all runs end once nothing is done to nflow any more.
 CALM = 60.0
@@ -79,9 +82,26 @@ class Part:
         return [*of_runs, *uncounted, *self.left, *self.troubles, *self.late]
 
 
-async def play(
-    folder: Path, *, seconds: float, with_database: bool, seed: int, say: Callable[[str], None]
-) -> Part:
+def available() -> list[str]:
+    """Where the store of runs can be kept here."""
+    try:
+        mongod()
+    except pytest.skip.Exception:
+        return ["nats"]
+    return ["nats", "mongodb"]
+
+
+async def campaign(
+    folder: Path, stores: Sequence[str], *, seconds: float, seed: int, say: Callable[[str], None]
+) -> list[Part]:
+    """One part for each store, one after the other, which share the seconds of harm."""
+    return [
+        await play(folder / store, seconds=seconds / len(stores), with_database=store == "mongodb", seed=seed, say=say)
+        for store in stores
+    ]
+
+
+async def play(folder: Path, *, seconds: float, with_database: bool, seed: int, say: Callable[[str], None]) -> Part:
     """A part of a campaign, and its account; what is needed to understand it is left in `folder`."""
     site = Site(folder, with_database)
     part = Part(store="mongodb" if with_database else "nats", evidence=folder)
@@ -101,11 +121,9 @@ async def play(
     return part
 
 
-async def _rage(
-    site: Site, load: Load, part: Part, seconds: float, seed: int, say: Callable[[str], None]
-) -> None:
+async def _rage(site: Site, load: Load, part: Part, seconds: float, seed: int, say: Callable[[str], None]) -> None:
     """Work and harm together, for so long."""
-    storm = Storm(site, part.faults, seed)
+    storm = Storm(site, load.client, part.faults, seed)
     began = time.monotonic()
     works = [asyncio.ensure_future(each) for each in (load.run(), storm.run(), _tell(load, part, seconds, say))]
     try:
@@ -198,9 +216,7 @@ def _entries(file: Path) -> dict[str, list[Entry]]:
     found: dict[str, list[Entry]] = defaultdict(list)
     for line in file.read_text().splitlines():
         what, at, run, dag, task, pid, parent = line.split()
-        found[run].append(
-            Entry(what=what, at=float(at), dag=dag, task=task, pid=int(pid), parent=int(parent))
-        )
+        found[run].append(Entry(what=what, at=float(at), dag=dag, task=task, pid=int(pid), parent=int(parent)))
     return found
 
 

@@ -37,7 +37,7 @@ async def leftovers(site: Site, client: Client, succeeded: set[str], faults: Fau
     left += [f"the index says that {entry.run} is {entry.state}" for entry in await client.runs() if entry.is_active]
     dying = _killed_lately(faults)
     left += [
-        f"a heartbeat of {entry.worker}"
+        f"a heartbeat of {entry.worker}, last seen {time.time() - entry.seen:.1f} s ago"
         for entry in await workers(engine)
         if name_of_worker(entry.worker) not in dying
     ]
@@ -63,7 +63,5 @@ def _stored(site: Site) -> set[str]:
         return set()
     with pymongo.MongoClient(site.database.url, directConnection=True) as database:
         return {
-            str(run)
-            for name in ("nflow_store", "nflow_store_parts")
-            for run in database["chaos"][name].distinct("run")
+            str(run) for name in ("nflow_store", "nflow_store_parts") for run in database["chaos"][name].distinct("run")
         }

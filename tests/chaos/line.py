@@ -1,9 +1,12 @@
 """A way to a server that can be cut, darkened and slowed: what a network does to one client, on purpose."""
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 
 _CHUNK_BYTES = 1 << 16
+_NO_FAREWELL = struct.pack("ii", 1, 0)
 
 
 class Line:
@@ -35,7 +38,7 @@ class Line:
         """Break its connections, or the oldest one; how many those were. New ones may be made at once."""
         broken = list(self._pairs.values())[: 1 if only_first else None]
         for pair in broken:
-            _abort(*pair)
+            _reset(*pair)
         return len(broken)
 
     def darken(self) -> None:
@@ -90,6 +93,14 @@ class Line:
             await writer.drain()
         await self._light.wait()  # nobody hears of the end of a connection in the dark
         raise EOFError
+
+
+def _reset(*writers: asyncio.StreamWriter) -> None:
+    """Break connections so that both ends hear of it as of a broken one, not as of one that was closed."""
+    for writer in writers:
+        with suppress(OSError):
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_FAREWELL)
+    _abort(*writers)
 
 
 def _abort(*writers: asyncio.StreamWriter) -> None:

@@ -20,7 +20,7 @@ from tests.chaos.site import Site
 from tests.e2e.news import News
 
 #: Seconds between two submissions, on average, and runs that may be under way before the next one waits.
-EVERY = 0.4
+EVERY = 0.33
 MOST_AT_ONCE = 50
 
 #: Of so many submissions one is made by the command line.
@@ -122,4 +122,3 @@ class Load:
         if isinstance(event, RunFinished):
             self.ended.add(RunId(event_place(record.subject).run))
             self._news.tell()
-

@@ -36,7 +36,7 @@ PLANS = {
         Plan(workflow="pushes", share=3),
         Plan(workflow="large"),
         Plan(workflow="program"),
-        Plan(workflow="long", stopped=0.7),
+        Plan(workflow="long", share=3, stopped=0.6),
         Plan(workflow="fails_workflow", status=Status.FAILED, failures=_PLANNED, share=1),
         Plan(workflow="fails_dag", status=Status.FAILED, failures=_PLANNED, share=1),
         Plan(workflow="fails_branch", status=Status.FAILED, failures=_PLANNED, share=1),

@@ -212,7 +212,9 @@ class Site:
 
     def _environment(self, port: int, store_port: int | None) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("NFLOW_", "PYTEST_"))}
-        store = {} if store_port is None else {"NFLOW_STORE_URL": f"mongodb://127.0.0.1:{store_port}/chaos?journal=true"}
+        store = (
+            {} if store_port is None else {"NFLOW_STORE_URL": f"mongodb://127.0.0.1:{store_port}/chaos?journal=true"}
+        )
         return {
             **kept,
             **store,

@@ -5,10 +5,14 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 
-from nflow.bus.port import LEASE
+from nflow.bus.port import LEASE, Record
+from nflow.client import Client
+from nflow.core.events import OwnerChanged, TaskStarted
+from nflow.wire.messages import unpack_events
+from tests.chaos.account import name_of_worker
 from tests.chaos.faults import Fault, Faults, Kind
 from tests.chaos.site import Site, Worker
 from tests.e2e.news import News
@@ -30,8 +34,9 @@ _LONG = (LEASE + 0.5, LEASE + 3.0)
 class Storm:
     """Everything that is done to one site, while `run` lasts."""
 
-    def __init__(self, site: Site, faults: Faults, seed: int) -> None:
+    def __init__(self, site: Site, client: Client, faults: Faults, seed: int) -> None:
         self._site = site
+        self._client = client
         self._faults = faults
         self._seed = seed
         self._may_rage = asyncio.Event()
@@ -89,19 +94,40 @@ class Storm:
         try:
             await self.calm()
             await asyncio.sleep(QUIET_BEFORE)  # a clock: what it was about has had its time
-            await self._kill_worker(chance, is_alone=True)
+            if (worker := await self._at_work(chance.choice((TaskStarted, OwnerChanged)))) is not None:
+                self._kill(worker, is_alone=True)
             await asyncio.sleep(QUIET_AFTER)  # a clock: as long as a takeover may last, and more
         finally:
             self._may_rage.set()
 
+    async def _at_work(self, takes: type[TaskStarted | OwnerChanged]) -> Worker | None:
+        """The next worker that takes a task, or a run; None if none does."""
+        bus, claims = self._client.engine.bus, list[str]()
+
+        def on_record(record: Record) -> None:
+            events = unpack_events(record.payload)
+            claims.extend(name_of_worker(event.worker) for event in events if isinstance(event, takes))
+            self._news.tell()
+
+        watch = bus.watch(f"{bus.namespace}.event.>", on_record)
+        try:
+            await self._news.until(lambda: bool(self._able(claims)))
+        except TimeoutError:
+            return None
+        finally:
+            watch.close()
+        return self._able(claims)[0]
+
     # --- the faults ---
 
-    async def _kill_worker(self, chance: random.Random, *, is_alone: bool = False) -> None:
-        worker = self._choose(chance)
-        if worker is not None:
-            worker.is_killed = True
-            self._note(Kind.WORKER_KILLED, worker=worker.name, pid=worker.pid, is_alone=is_alone)
-            worker.process.send(signal.SIGKILL)
+    async def _kill_worker(self, chance: random.Random) -> None:
+        if (worker := self._choose(chance)) is not None:
+            self._kill(worker)
+
+    def _kill(self, worker: Worker, *, is_alone: bool = False) -> None:
+        worker.is_killed = True
+        self._note(Kind.WORKER_KILLED, worker=worker.name, pid=worker.pid, is_alone=is_alone)
+        worker.process.send(signal.SIGKILL)
 
     async def _freeze_worker(self, chance: random.Random) -> None:
         async with self._meeting(chance) as worker:
@@ -179,9 +205,14 @@ class Storm:
         return fault
 
     def _choose(self, chance: random.Random) -> Worker | None:
-        """A worker that takes work and suffers from nothing that is its own."""
-        able = [worker for worker in self._site.workers if worker.is_ready and not worker.is_met]
-        return chance.choice([worker for worker in able if not worker.is_killed] or [None])
+        """One of those who are able."""
+        return chance.choice(self._able() or [None])
+
+    def _able(self, names: Collection[str] | None = None) -> list[Worker]:
+        """Workers that take work and suffer from nothing that is their own; of these names only, if there are any."""
+        able = [worker for worker in self._site.workers if worker.is_ready]
+        spared = [worker for worker in able if not worker.is_met and not worker.is_killed]
+        return [worker for worker in spared if names is None or worker.name in names]
 
     def _some(self, chance: random.Random, *, everybody: float) -> list[Worker]:
         if chance.random() < everybody:

@@ -1,5 +1,7 @@
 """Six tasks in a row, which outlive the death of their slots; the last looks whether all came before it."""
 
+from itertools import pairwise
+
 from ledger import noted, step
 
 from nflow.models import Dag, Retry
@@ -17,4 +19,4 @@ def judge(data, store, signal, context):
 tasks = [*(PythonTask(name, step) for name in NAMES), PythonTask("judge", judge)]
 
 main = Dag("main", retry=Retry(attempts=5, pause=0.1))
-main.define(dict(zip(tasks, tasks[1:])))
+main.define(dict(pairwise(tasks)))

@@ -44,4 +44,4 @@ def step(data, store, signal, context):
     """A task that leaves its name behind those of the tasks before it."""
     with noted(context):
         toil(0.2)
-        data["path"] = [*(data["path"] if "path" in data else []), context.task_name]
+        data["path"] = [*data.get("path", []), context.task_name]
