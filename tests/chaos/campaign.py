@@ -47,6 +47,9 @@ class Part:
     faults: Faults = field(default_factory=Faults)
     left: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)  #: of no single run
+    errors: list[str] = field(
+        default_factory=list
+    )  #: what workers have told of themselves as such: no promise is broken
     evidence: Path
 
     @property
@@ -117,6 +120,7 @@ async def play(folder: Path, *, seconds: float, with_database: bool, seed: int, 
         await _account(site, client, load, part)
     finally:
         await site.close()
+        part.errors = site.errors()
         dump(folder / "faults.json", part.faults.all)
     return part
 

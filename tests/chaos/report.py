@@ -38,6 +38,7 @@ def as_fields(parts: Sequence[Part], seed: int) -> dict[str, Any]:
             "of runs, in the storm": _figures(takeovers, of_task=False, is_alone=False),
             "of tasks, in the storm": _figures(takeovers, of_task=True, is_alone=False),
         },
+        "errors in logs": [each for part in parts for each in part.errors],
         "left": [each for part in parts for each in part.left],
         "broken": [each for part in parts for each in part.broken],
     }
@@ -53,7 +54,7 @@ def show(fields: dict[str, Any], console: Console) -> None:
     _section(table, fields["faults"])
     _section(table, {f"executed again: {why}": count for why, count in sorted(fields["repeated executions"].items())})
     _section(table, {f"takeover {what}": _told(figures) for what, figures in fields["takeovers"].items()})
-    _section(table, {"left behind": len(fields["left"]), "guarantees broken": len(fields["broken"])})
+    _section(table, {what: len(fields[what]) for what in ("errors in logs", "left", "broken")})
     console.print(table)
     for each in fields["broken"][:_SHOWN]:
         console.print(f"broken: {each}", markup=False, highlight=False)

@@ -138,6 +138,11 @@ class Site:
                     found[int(entry.name)] = _command(int(entry.name))
         return found
 
+    def errors(self) -> list[str]:
+        """What workers that have ended have told as an error, with their names."""
+        logs = sorted((self.folder / "logs").glob("w*.log"))
+        return [f"{log.stem}: {line}" for log in logs for line in log.read_text().splitlines() if " ERROR " in line]
+
     async def close(self) -> None:
         """End everything that is left."""
         self.closing = True

@@ -44,4 +44,5 @@ def step(data, store, signal, context):
     """A task that leaves its name behind those of the tasks before it."""
     with noted(context):
         toil(0.2)
-        data["path"] = [*data.get("path", []), context.task_name]
+        before = data["path"] if "path" in data else []  # noqa: SIM401 - it has no get
+        data["path"] = [*before, context.task_name]
