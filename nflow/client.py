@@ -1,23 +1,32 @@
 """Starting and following runs: what the command line does, and what a Python program may do without it."""
 
 import asyncio
+import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from nflow.bus.port import Record
 from nflow.core.dataset import INLINE_SIZE_BYTES, Ref
-from nflow.core.events import Event, OwnerChanged, RunFinished, StopRequested
+from nflow.core.events import Event, RunFinished, StopRequested
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.log import Follower, events_of
+from nflow.engine.ownership import owner_in
 from nflow.engine.runs import RunEntry
+from nflow.errors import LogDamaged, MessageError, SchemaTooNew, StorageFull
 from nflow.models.workflow import Workflow
 from nflow.shipment import Shipment, pack
-from nflow.wire.messages import pack_events, pack_job, unpack_events
+from nflow.wire.messages import pack_events, pack_job
 from nflow.wire.values import Encoded
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is mistaken for something else
 
@@ -48,11 +57,22 @@ class Client:
             WorkflowArgumentError: a parameter is missing, unknown or of the wrong type.
             WorkflowDefinitionError: the workflow cannot run.
             NotShippable: a task or a parameter cannot be sent to another process.
+            StorageFull: the server has no room; nothing was started.
         """
         return await self.send(pack(workflow, arguments or {}), queue=queue, keep_data=keep_data)
 
     async def send(self, shipment: Shipment, *, queue: str = "workflow", keep_data: bool = False) -> RunId:
         """Start a run of a workflow that was packed before. See `submit`."""
+        try:
+            job = await self._submit(shipment, queue, keep_data=keep_data)
+        except StorageFull as full:
+            raise StorageFull(f"Nothing was started. {full}") from full
+        entry = RunEntry(run=job.run, workflow=job.workflow, state="waiting", queue=queue, submitted=job.submitted)
+        with suppress(StorageFull):  # the run exists, and whoever drives it writes its entry
+            await self.engine.index.announce(entry)
+        return job.run
+
+    async def _submit(self, shipment: Shipment, queue: str, *, keep_data: bool) -> WorkflowJob:
         run = new_run_id(time.time())
         await asyncio.gather(*map(self.engine.blobs.put_code, shipment.code.values()))
         job = WorkflowJob(
@@ -68,9 +88,7 @@ class Client:
         )
         # The acknowledgement of this job is what makes the run exist; before it, nothing is owed to anybody.
         await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))
-        entry = RunEntry(run=run, workflow=job.workflow, state="waiting", queue=queue, submitted=job.submitted)
-        await self.engine.index.announce(entry)
-        return run
+        return job
 
     async def wait(self, run: RunId) -> RunFinished:
         """Return how a run ended, once it has."""
@@ -80,8 +98,8 @@ class Client:
             if isinstance(event, RunFinished) and not ended.done():
                 ended.set_result(event)
 
-        async with Following(self.engine, self.engine.subjects.log(run), on_event):
-            return await ended
+        async with Following(self.engine, self.engine.subjects.log(run), on_event) as following:
+            return await following.until(ended)
 
     async def stop(
         self, run: RunId, *, dag: str | None = None, grace: float | None = None, by: str = "a person"
@@ -103,8 +121,10 @@ class Client:
         last = await self.engine.bus.last(subjects.owner(entry.run))
         if last is None:
             return False
-        [owner] = unpack_events(last.payload)
-        assert isinstance(owner, OwnerChanged)
+        try:
+            owner = owner_in(last)
+        except MessageError:
+            return False
         return await self.engine.holdings.is_held(subjects.job_workflow(entry.queue, entry.run), owner.worker)
 
     async def runs(self) -> list[RunEntry]:
@@ -122,12 +142,31 @@ class Client:
 
 
 class Following:
-    """Events as they are written, each of them once, while the `async with` lasts."""
+    """Events as they are written, each of them once, while the `async with` lasts.
+
+    Records that are damaged are passed over: whoever drives that log sets its run aside, and says so in an event.
+    """
 
     def __init__(self, engine: Engine, subject: str, on_event: Callable[[Event, Record], None]) -> None:
         self._engine = engine
         self._on_event = on_event
         self._follower = Follower(engine.bus, subject, self._on_record)
+        self._too_new: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def until(self, news: Coroutine[object, object, T] | asyncio.Future[T]) -> T:
+        """What `news` brings.
+
+        Raises:
+            SchemaTooNew: a newer nflow writes here, and what it says cannot be read.
+        """
+        coming: asyncio.Future[T] = asyncio.ensure_future(news)
+        try:
+            await asyncio.wait((self._too_new, coming), return_when=asyncio.FIRST_COMPLETED)
+            if self._too_new.done():
+                self._too_new.result()
+            return await coming
+        finally:
+            coming.cancel()
 
     async def __aenter__(self) -> "Following":
         await self._follower.start()
@@ -139,8 +178,17 @@ class Following:
         self._follower.close()
 
     def _on_record(self, record: Record) -> None:
-        for event in events_of(record):
-            self._on_event(event, record)
+        try:
+            events = events_of(record)
+        except LogDamaged as error:
+            _log.debug("%s", error)
+        except SchemaTooNew as error:
+            if not self._too_new.done():
+                self._too_new.set_exception(error)
+                self._too_new.exception()  # seen: who waits for nothing is not told
+        else:
+            for event in events:
+                self._on_event(event, record)
 
 
 def new_run_id(now: float) -> RunId:

@@ -24,6 +24,7 @@
     │   └── StorageFull            the server has no room for new work
     ├── MessageError               bytes that are not a message of this version
     │   ├── BrokenMessage · SchemaTooNew
+    │   └── LogDamaged             a record of a run's log that cannot be read, or has no place there
     ├── StoreTypeError             a key of the store is malformed, or holds something of another kind
     ├── BlobLost                   a reference points to data that are gone
     ├── BlobFolderUnusable         the shared folder for large values cannot be read or written
@@ -170,6 +171,10 @@ class BrokenMessage(MessageError):
 
 class SchemaTooNew(MessageError):
     """A message of a newer nflow: upgrade this worker."""
+
+
+class LogDamaged(MessageError):
+    """A record of a run's log cannot be read, or has no place there: the run is set aside."""
 
 
 class BlobLost(NflowError):

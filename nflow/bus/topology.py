@@ -16,6 +16,9 @@ Call = Callable[[str, Config], Awaitable[Config]]  #: (verb and name, body) → 
 #: What a person can do who is told that there is no room.
 MAKE_ROOM = "Make room on its disk, or raise its max_file_store; nothing is dropped."
 
+#: The same where the server has met the end of its disk: it then stores nothing more before it is started again.
+BROKEN_DISK = "Is its disk full? Look at the server's log, make room, and start the server again; nothing is dropped."
+
 SUBJECT_BYTES = 1024  #: the longest subject; a server closes the connection over one that is much longer
 
 _SECOND = 10**9  # the server counts in nanoseconds

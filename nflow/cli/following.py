@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import ParamSpec
 
@@ -14,11 +14,13 @@ from nflow.cli.screen import Screen
 from nflow.cli.summary import Part
 from nflow.cli.view import RunView
 from nflow.client import Client, Following
-from nflow.core.events import Event
+from nflow.core.events import Event, RunStarted
 from nflow.core.ids import RunId
+from nflow.core.spec import WorkflowSpec
+from nflow.engine.engine import Engine
 from nflow.engine.serving import Needs
-from nflow.models.plan import ids_of, retry_of
-from nflow.models.workflow import Workflow
+from nflow.errors import BlobLost
+from nflow.wire.messages import unpack_events
 
 P = ParamSpec("P")
 
@@ -58,16 +60,22 @@ class Stage:
         self._thread.shutdown(wait=False)
 
 
-def view_of(workflow: Workflow) -> RunView:
+def view_of(spec: WorkflowSpec) -> RunView:
     """A view of a run of this workflow that has not begun."""
-    graphs = {name: dag.graph() for name, dag in workflow.startable.items()}
     retries = {
-        (name, id_): retry
-        for name, graph in graphs.items()
-        for id_, task in zip(ids_of(graph.tasks), graph.tasks, strict=True)
-        if (retry := retry_of(task, workflow.dags[name])) is not None
+        (name, task.id): task.retry for name, dag in spec.dags.items() for task in dag.tasks if task.retry is not None
     }
-    return RunView({name: len(graph.tasks) for name, graph in graphs.items()}, retries)
+    return RunView({name: len(dag.tasks) for name, dag in spec.dags.items()}, retries)
+
+
+async def view_of_known(engine: Engine, run: RunId) -> RunView:
+    """A view of a run that may have begun, with what its log says of its workflow."""
+    page = await engine.bus.read(engine.subjects.own(run), limit=1)
+    for started in (event for record in page.records for event in unpack_events(record.payload)):
+        if isinstance(started, RunStarted):
+            with suppress(BlobLost):  # of an old run: all but its sizes and retries is known
+                return view_of(await engine.specs.get(started.spec))
+    return RunView({})
 
 
 async def follow(
@@ -103,10 +111,10 @@ async def follow(
             await around.enter_async_context(_moving(client, view, stage))
         if lookout is not None:
             await around.enter_async_context(lookout)
-        await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
+        following = await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
             await around.enter_async_context(Lines(engine, run, lambda lines: stage.show(screen.lines, lines)))
-        await over.wait()
+        await following.until(over.wait())
 
 
 @asynccontextmanager

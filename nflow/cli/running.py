@@ -15,16 +15,17 @@ from nflow.cli.screen import screen
 from nflow.cli.streams import say
 from nflow.cli.summary import as_json, summary
 from nflow.cli.view import RunView
+from nflow.cli.working import duties_of
 from nflow.client import Client
-from nflow.config import Settings, slot_environment
+from nflow.config import Settings
 from nflow.core.events import Status
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
 from nflow.errors import NflowError
 from nflow.models.workflow import Workflow
-from nflow.session import open_engine, retention
+from nflow.session import open_engine
 from nflow.shipment import Shipment
-from nflow.worker.duties import Duties
+from nflow.wire.messages import unpack_spec
 from nflow.worker.worker import Worker
 
 #: What ends within so many seconds is not worth a word.
@@ -77,7 +78,7 @@ class Running:
             self._stage.note(going_on(before))
         async with self._working(engine, head_start):
             run = await client.send(self._shipment, queue=self._queue, keep_data=self._keep_data)
-            view = view_of(self._workflow)
+            view = view_of(unpack_spec(self._shipment.spec))
             await self._follow(client, run, view)
             self._code = self._code_of(view)
             await self._tell(run, view)
@@ -125,14 +126,7 @@ class Running:
         if not self._works:
             yield
             return
-        settings = self._settings.worker
-        duties = Duties(
-            queues=tuple(dict.fromkeys((*settings.queues, *needed_queues(self._workflow, self._queue)))),
-            slots=settings.slots,
-            tasks_per_slot=settings.tasks_per_slot,
-            retention=retention(self._settings),
-            environment=slot_environment(),
-        )
+        duties = duties_of(self._settings, needed_queues(self._workflow, self._queue))
         worker = Worker(engine, duties, head_start.take_slots())
         try:
             await worker.start()

@@ -2,19 +2,23 @@
 
 import asyncio
 import time
+from secrets import token_hex
 from statistics import median
 from typing import TYPE_CHECKING
 
 from nflow.bus.nats import NatsBus
+from nflow.bus.topology import BROKEN_DISK, MAKE_ROOM
 from nflow.cli.arguments import load_settings
 from nflow.cli.finding import PATIENCE, Finding, ok, problem, warning, within
 from nflow.config import Settings
+from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
-from nflow.errors import ConfigError, NflowError, ServerError, StoreUnavailable
+from nflow.errors import ConfigError, NflowError, ServerError, StorageFull, StoreUnavailable
 from nflow.server import process
 from nflow.server.folder import Folder, url_of
 from nflow.session import look_at_store, open_engine
 from nflow.wire.python import python_tag
+from nflow.wire.subjects import Subjects
 from nflow.worker.heartbeat import workers
 
 if TYPE_CHECKING:
@@ -23,6 +27,13 @@ if TYPE_CHECKING:
 #: Seconds for connecting, and for all that is asked then.
 CONNECTING = 10.0
 ASKING = 10.0
+
+#: Seconds in which a server stores a record of so many bytes, if it does.
+STORING = 4.0
+PROBE = 128 * 1024
+
+#: The share of what may be stored from which on a person should make room.
+NEARLY = 0.85
 
 #: Seconds for there and back, from which on a task waits longer for the network than for its slot.
 SLOW = 0.05
@@ -80,10 +91,29 @@ async def _look(engine: Engine, url: str | None, found: list[Finding]) -> None:
     advice = "nflow works with it; who runs the server may mend it."
     differences = [warning("streams", difference, advice) for difference in bus.differences]
     found += differences or [ok("streams", f"as they should be, under the namespace '{bus.namespace}'")]
+    found.append(await _storage(bus, engine.subjects))
     listed = await workers(engine)
     found.append(_workers(listed))
     found.append(await _runs(engine, listed))
     found.append(await _dead_letters(engine))
+
+
+async def _storage(bus: NatsBus, subjects: Subjects) -> Finding:
+    """How full the server is, and whether it does store something: one whose disk is full may just say nothing."""
+    probe = subjects.upload(RunId("doctor"), token_hex(4))
+    used, limit = await bus.storage()
+    told = f"{used / 1e6:.1f} MB" + ("" if limit is None else f" of {limit / 1e6:.1f} MB")
+    try:
+        async with asyncio.timeout(STORING):
+            await bus.append(subjects.blob(probe, 0), bytes(PROBE))
+            await bus.purge(subjects.chunks(probe))
+    except StorageFull as full:
+        return problem("storage", f"{told}; {full}", "nflow store rm RUN, or shorter retention, makes room too.")
+    except TimeoutError:
+        return problem("storage", f"{told}; it stores nothing more, and does not say why", BROKEN_DISK)
+    if limit is not None and used > NEARLY * limit:
+        return warning("storage", f"{told} used", MAKE_ROOM)
+    return ok("storage", f"{told} used")
 
 
 async def _store(settings: Settings) -> list[Finding]:

@@ -10,6 +10,8 @@ from nflow.cli.streams import say
 from nflow.cli.table import print_json, print_table, when
 
 if TYPE_CHECKING:
+    from nflow.cli.view import RunView
+    from nflow.client import Client
     from nflow.config import Settings
     from nflow.engine.runs import RunEntry
 
@@ -32,7 +34,7 @@ def status(
     settings = load_settings(server)
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
-    entries = loop.run(_entries(settings, run))
+    entries, view = loop.run(_entries(settings, run))
     shown = entries if every or run is not None else _recent(entries)
     if as_json:
         print_json(shown)
@@ -40,17 +42,34 @@ def status(
         _show(shown)
     else:
         say("No runs yet. Start one: nflow run sequence")
+    if view is not None and not as_json:
+        from nflow.cli.screen import screen  # noqa: PLC0415
+        from nflow.cli.summary import failures  # noqa: PLC0415
+
+        screen("").summary(failures(view, with_output=True))
 
 
-async def _entries(settings: "Settings", run: str | None) -> "list[RunEntry]":
+async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None]":
+    """The entries; of a single run that has tasks which failed, all that is known of it as well."""
     from nflow.cli.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
     from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
-        entries = await client.runs() if run is None else [await client.find(run)]
-        return await explained(engine, entries, closely=run is not None)
+        if run is None:
+            return await explained(engine, await client.runs(), closely=False), None
+        entry = await client.find(run)
+        return await explained(engine, [entry], closely=True), await _view(client, entry)
+
+
+async def _view(client: "Client", entry: "RunEntry") -> "RunView | None":
+    from nflow.cli.following import view_of_known  # noqa: PLC0415
+    from nflow.client import Following  # noqa: PLC0415
+
+    view = await view_of_known(client.engine, entry.run)
+    async with Following(client.engine, client.engine.subjects.run_events(entry.run), view.take):
+        return view if view.failures else None
 
 
 def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":

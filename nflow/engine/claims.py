@@ -8,15 +8,15 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from nflow.bus.port import Job
-from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
+from nflow.bus.port import LEASE, Job, Record
+from nflow.core.events import Event, Provenance, RemoteError, TaskEvent, TaskFailed, TaskReleased, TaskStarted
 from nflow.core.jobs import TaskJob
 from nflow.engine.dead import DeadLetters
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import Verdict
 from nflow.engine.log import events_of
-from nflow.errors import BusError, Conflict, StorageFull
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.errors import BusError, Conflict, LogDamaged, StorageFull
+from nflow.wire.messages import pack_events
 
 _log = logging.getLogger(__name__)
 
@@ -24,14 +24,14 @@ _log = logging.getLogger(__name__)
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 
+#: A claim that took so long may have a successor by now.
+LATE = LEASE / 2
+
 #: An attempt that took this many workers along is failed, so that it does not walk through the whole site.
 LOST_EXECUTIONS = 3
 
 #: Errors of code that a worker cannot fetch or a slot cannot open; values that tasks read have them too.
 _UNREADABLE = frozenset({"BlobLost", "BrokenMessage", "MissingModule"})
-
-#: The name of an event stands at its beginning: of the many that end well, none is unpacked once more.
-_HEAD_BYTES = 64
 
 
 @dataclass(slots=True)
@@ -47,18 +47,18 @@ class Claim:
     lost: int
     host: str
 
-    async def settle(self, outcome: bytes) -> bool:
-        """Record the outcome (packed events); False if a successor has claimed the attempt meanwhile.
+    async def settle(self, outcome: TaskEvent | bytes) -> bool:
+        """Record the outcome, which a slot has packed already; False if a successor has claimed the attempt meanwhile.
 
         Raises:
             TooLarge: it does not fit into a message; a shorter one may follow.
         """
         try:
-            await self._store(outcome)
+            await self._store(outcome if isinstance(outcome, bytes) else pack_events([outcome]))
         except Conflict:
             self.drop()
             return False
-        if (reason := _unreadable(self.task, outcome)) is not None:
+        if isinstance(outcome, TaskFailed) and (reason := _unreadable(self.task, outcome)) is not None:
             await self._keep(reason)
         await self.job.ack()
         self.engine.holdings.discard(self.job)
@@ -100,15 +100,18 @@ class Claim:
 
     async def _store(self, outcome: bytes) -> None:
         """Store the outcome when there is room: it exists only here, and the work would have to be done again."""
-        pause = FIRST_PAUSE
+        pause = 0.0
         while True:
             try:
                 await self.engine.bus.append(self.subject, outcome, expect=self.seq)
             except StorageFull as full:
-                _log.error("%s: its outcome waits for room on the server. %s", self.subject, full)
+                if not pause:
+                    _log.error("%s: its outcome waits for room on the server. %s", self.subject, full)
+                pause = min(2 * pause, LONGEST_PAUSE) or FIRST_PAUSE
                 await asyncio.sleep(pause)  # a pause between tries of a refused request: nothing announces free space
-                pause = min(2 * pause, LONGEST_PAUSE)
             else:
+                if pause:
+                    _log.warning("%s: its outcome has found room and is recorded", self.subject)
                 return
 
 
@@ -125,17 +128,19 @@ class Claimer:
         expect, execution, lost = task.after, 1, 0
         while True:
             started = self._started(task, execution, lost)
+            asked = asyncio.get_running_loop().time()
             try:
                 seq = await self._engine.bus.append(subject, pack_events([started]), expect=expect)
             except Conflict:
                 pass
             else:
-                return Claim(self._engine, job, task, subject, seq, execution, lost, self._host)
+                claim = Claim(self._engine, job, task, subject, seq, execution, lost, self._host)
+                return claim if await _is_in_time(claim, asked) else None
             last = await self._engine.bus.last(subject)
             if last is None:
                 expect = 0
                 continue
-            match events_of(last)[-1]:
+            match _latest(job, last):
                 case TaskStarted(attempt=attempt) as earlier if attempt == task.attempt:
                     if not await self._may_take(job, earlier):
                         return None
@@ -180,6 +185,23 @@ class Claimer:
         self._engine.holdings.discard(job)
 
 
+def _latest(job: Job, last: Record) -> Event | None:
+    """What was last written of a task; None where that is damaged: whoever drives the log sets its run aside."""
+    try:
+        return events_of(last)[-1]
+    except LogDamaged as error:
+        _log.error("%s is not run: %s", job.subject, error)
+        return None
+
+
+async def _is_in_time(claim: Claim, asked: float) -> bool:
+    """Whether a claim that was asked for then counts: stored, but heard of late, it may have a successor."""
+    if asyncio.get_running_loop().time() - asked <= LATE or await claim.still_mine():
+        return True
+    claim.drop()
+    return False
+
+
 def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:
     """The outcome of an attempt whose workers vanished again and again."""
     message = (
@@ -195,13 +217,8 @@ def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:
     )
 
 
-def _unreadable(task: TaskJob, outcome: bytes) -> str | None:
+def _unreadable(task: TaskJob, failed: TaskFailed) -> str | None:
     """Why the code of the task could not be read, if that is how its attempt failed."""
-    if b"TaskFailed" not in outcome[:_HEAD_BYTES]:
-        return None
-    for event in unpack_events(outcome):
-        if isinstance(event, TaskFailed) and event.error.type in _UNREADABLE:
-            message = event.error.message
-            if message.startswith((f"Task '{task.name}' ", f"The code {task.code} ")):
-                return f"{event.error.type}: {message}"
-    return None
+    error = failed.error
+    is_of_code = error.message.startswith((f"Task '{task.name}' ", f"The code {task.code} "))
+    return error.words if error.type in _UNREADABLE and is_of_code else None

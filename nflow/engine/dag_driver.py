@@ -1,7 +1,7 @@
 """Drives one dag run: dispatches what is ready, settles what a stop reaches, tells the workflow how it ended."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from nflow.bus.port import Job, Record
@@ -10,17 +10,21 @@ from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, StopRun, W
 from nflow.core.commands import Record as RecordEvents
 from nflow.core.dag_run import DagRun, TaskState
 from nflow.core.dataset import Ref, TaskInput
-from nflow.core.events import DagFinished, Event, StopRequested, TaskCancelled, TaskFailed, TaskReleased
+from nflow.core.events import DagFinished, Event, StopRequested, TaskCancelled, TaskFailed, TaskReleased, TaskStarted
 from nflow.core.ids import DagName, TaskId
 from nflow.core.jobs import DagJob, TaskJob
 from nflow.core.spec import TaskSpec
 from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine, is_light
-from nflow.errors import Conflict
+from nflow.engine.log import damaged
+from nflow.errors import BrokenMessage, Conflict
 from nflow.wire.messages import pack_events, pack_job
 
 #: Jobs of one dag run that are sent in one go.
 DISPATCHES_AT_ONCE = 256
+
+#: All tokens of the subject of a task's job.
+_TOKENS_OF_A_JOB = 10
 
 
 class DagDriver(Driver):
@@ -34,9 +38,10 @@ class DagDriver(Driver):
         self._dag = message.dag
         self._after: dict[TaskId, int] = {}  # the last event of tasks that will be claimed a second time
         self._failed: dict[TaskId, float] = {}  # when the last attempt's end was recorded, by the server's clock
+        self._claims: dict[TaskId, tuple[TaskStarted, Record]] = {}  # the last ones, while the log is being folded
         self._tasks: dict[TaskId, TaskSpec] = {}
         self._python = ""
-        self._tellings: list[asyncio.Task[None]] = []  # what the workflow must hear before it hears of the end
+        self._before_end: list[asyncio.Task[None]] = []  # what must be on record before the end is
 
     async def _prepare(self) -> None:
         spec = await self.engine.specs.get(self._message.spec)
@@ -51,10 +56,38 @@ class DagDriver(Driver):
             self._after[event.task] = max(record.seq, self._after.get(event.task, 0))  # pushes may be late
         if isinstance(event, TaskFailed):
             self._failed[event.task] = record.at
+        if isinstance(event, TaskStarted) and not self.live:
+            self._claims[event.task] = event, record
         return dag_run.apply(self._machine, event)
 
     def _outstanding(self) -> list[Command]:
+        claims = {task: self._claims[task] for task in self._machine.tasks_in(TaskState.RUNNING)}
+        self._claims = {}
+        if claims:
+            self.spawn(self._look_for_lost(claims))
         return dag_run.outstanding(self._machine)
+
+    async def _look_for_lost(self, claims: Mapping[TaskId, tuple[TaskStarted, Record]]) -> None:
+        """See that those which run have a job: it goes after their outcomes are recorded, so these must be there then.
+
+        Raises:
+            LogDamaged: neither is there, and nobody is at it: it would be waited for without end.
+        """
+        stored = await self.engine.bus.heads(self.engine.subjects.task_jobs(self.run, self._dag), _TOKENS_OF_A_JOB)
+        jobs = {task: self._job_subject(self._tasks[task], claim.attempt) for task, (claim, _) in claims.items()}
+        missing = [task for task, job in jobs.items() if job not in stored]
+        if not missing:
+            return
+        await self.follower.complete()
+        for task in missing:
+            claim, record = claims[task]
+            if self._is_claimed(claim) and not await self.engine.holdings.is_held(jobs[task], claim.worker):
+                raise damaged(record, BrokenMessage("It is a claim whose outcome is missing, and its job is gone."))
+
+    def _is_claimed(self, claim: TaskStarted) -> bool:
+        """Whether this is still the last that was heard of a task."""
+        known = self._machine.claims[self._machine.graph.index[claim.task]]
+        return self._machine.state_of(claim.task) is TaskState.RUNNING and known == (claim.attempt, claim.execution)
 
     def _perform(self, commands: list[Command]) -> None:
         ready: list[Dispatch] = []
@@ -68,7 +101,7 @@ class DagDriver(Driver):
                 case _:
                     self._perform_one(command)
         if cancelled:
-            self.spawn(self._cancel_all(cancelled))
+            self._before_end.append(self.spawn(self._cancel_all(cancelled)))
         if len(ready) > DISPATCHES_AT_ONCE:
             self.spawn(self._dispatch_all(ready))
         else:
@@ -82,7 +115,7 @@ class DagDriver(Driver):
             case WakeLater():
                 self.spawn(self._wake_later(command))
             case StopRun():
-                self._tellings.append(self.spawn(self._stop_run(command)))
+                self._before_end.append(self.spawn(self._stop_run(command)))
             case FinishDag():
                 self.spawn(self._finish(command))
 
@@ -127,6 +160,7 @@ class DagDriver(Driver):
             after=self._after.get(task.id, 0),
             input=given,
             input_blob=blob,
+            timeout=task.timeout,
         )
         self.engine.bus.post_job(self._job_subject(task, command.attempt), pack_job(job))
 
@@ -152,7 +186,7 @@ class DagDriver(Driver):
     async def _finish(self, command: FinishDag) -> None:
         self.ending = True
         await self.recorded()
-        await asyncio.gather(*self._tellings)
+        await asyncio.gather(*self._before_end)
         finished = DagFinished(
             dag=self._dag,
             status=command.status,

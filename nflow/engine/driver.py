@@ -13,7 +13,7 @@ from nflow.core.commands import Command
 from nflow.core.events import Event, OwnerChanged
 from nflow.core.ids import DagId, RunId
 from nflow.engine.engine import Engine
-from nflow.engine.log import Follower, OwnLog, events_of
+from nflow.engine.log import Follower, OwnLog, damaged, events_of
 from nflow.engine.ownership import NotOwner, still_owner, take_ownership
 from nflow.errors import Fenced
 
@@ -127,9 +127,15 @@ class Driver(ABC):
             if isinstance(event, OwnerChanged):
                 self._note_owner(record)
                 continue
-            commands = self._apply(event, record)
+            commands = self._fold(event, record)
             if self.live and commands:
                 self._perform(commands)
+
+    def _fold(self, event: Event, record: Record) -> list[Command]:
+        try:
+            return self._apply(event, record)
+        except Exception as error:
+            raise damaged(record, error) from error
 
     def _note_owner(self, record: Record) -> None:
         assert self._owner is not None

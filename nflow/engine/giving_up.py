@@ -4,26 +4,37 @@ It needs neither a claim nor ownership, and takes nothing from whoever has eithe
 """
 
 import logging
+from contextlib import suppress
+from dataclasses import replace
 
+from nflow.bus.paging import all_records
 from nflow.bus.port import Guard, Record
 from nflow.core.events import (
     DagFinished,
+    DagStarted,
     Event,
     Provenance,
     RemoteError,
     RunFinished,
     Status,
+    StopRequested,
     TaskFailed,
     TaskReleased,
     TaskStarted,
 )
+from nflow.core.ids import DagId, RunId, TaskId
 from nflow.core.jobs import DagJob, Job, TaskJob, WorkflowJob
 from nflow.engine.engine import Engine
+from nflow.engine.log import readable
 from nflow.engine.runs import RunEntry
-from nflow.errors import BrokenMessage, Conflict, Fenced
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.errors import Conflict, Fenced, SchemaTooNew
+from nflow.wire.messages import pack_events
+from nflow.wire.subjects import job_place, name_of
 
 _log = logging.getLogger(__name__)
+
+#: Seconds that tasks have to end by themselves which run in what was given up.
+GRACE = 10.0
 
 
 async def give_up(engine: Engine, job: Job, reason: str) -> None:
@@ -33,11 +44,45 @@ async def give_up(engine: Engine, job: Job, reason: str) -> None:
             case TaskJob():
                 await _fail_task(engine, job, reason)
             case DagJob():
-                await _fail_dag(engine, job)
+                await _fail_dag(engine, job, reason)
             case WorkflowJob():
                 await _fail_run(engine, job, reason)
     except (Conflict, Fenced):
         _log.info("run %s: somebody else has taken up what was given up here", job.run)
+
+
+async def give_up_unread(engine: Engine, subject: str, reason: str) -> None:
+    """The same for a job that cannot be read, by what its subject tells; unless another one is stored there."""
+    job = _job_at(subject)
+    if job is None or len((await engine.bus.read(subject, limit=2)).records) > 1:
+        return
+    owner = await engine.bus.last(engine.subjects.owner(job.run))
+    if owner is not None or await engine.index.get(job.run) is not None:  # else it is no run of ours
+        await give_up(engine, job, reason)
+
+
+def _job_at(subject: str) -> Job | None:
+    """What the job of this subject asks for, as far as its subject tells."""
+    place = job_place(subject)
+    tokens = [place.queue, *(each for each in (place.run, place.dag, place.task) if each)]
+    match [name for each in tokens if (name := name_of(each)) is not None]:
+        case [queue, run] if not place.dag:
+            return WorkflowJob(run=RunId(run), workflow="", queue=queue, spec="")
+        case [queue, run, dag] if not place.task:
+            return DagJob(run=RunId(run), workflow="", queue=queue, spec="", dag=DagId(dag))
+        case [queue, run, dag, task]:
+            return TaskJob(
+                run=RunId(run),
+                workflow="",
+                queue=queue,
+                dag=DagId(dag),
+                task=TaskId(task),
+                name=task,
+                attempt=place.attempt,
+                code="",
+            )
+        case _:  # a name was too long for a subject
+            return None
 
 
 async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
@@ -45,8 +90,8 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
     last = await engine.bus.last(subject)
     execution = 0
     if last is not None:
-        match _last_event(last):
-            case None:
+        match _latest(last):
+            case None:  # it is damaged, and stands in the way of whoever has work to record
                 pass
             case TaskStarted(execution=latest) | TaskReleased(execution=latest):
                 execution = latest
@@ -64,35 +109,54 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
     await engine.bus.append(subject, pack_events([failed]), expect=last.seq if last else 0)
 
 
-def _last_event(record: Record) -> Event | None:
-    """The last event of a record; None if it is broken, for then it stands in the way of whoever has work to record.
-
-    Once, the job of a task with such a record came back for ever.
-    """
-    try:
-        return unpack_events(record.payload)[-1]
-    except BrokenMessage:
-        return None
-
-
-async def _fail_dag(engine: Engine, job: DagJob) -> None:
+async def _fail_dag(engine: Engine, job: DagJob, reason: str) -> None:
+    """End a dag run that nobody can drive, and its run with it: that one tells the reason."""
+    if await engine.bus.last(engine.subjects.dag_finished(job.run, job.dag)) is not None:
+        return
+    stop = StopRequested(
+        reason=f"no worker could drive {job.dag}: {reason}", by=job.dag, status=Status.FAILED, grace=GRACE
+    )
+    await engine.bus.append(engine.subjects.ask(job.run), pack_events([replace(stop, grace=None)]))
+    await engine.bus.append(engine.subjects.stop(job.run, job.dag), pack_events([stop]))
+    await engine.bus.purge(engine.subjects.task_jobs(job.run, job.dag))
     finished = DagFinished(dag=job.dag, status=Status.FAILED)
     await engine.bus.append(engine.subjects.dag_finished(job.run, job.dag), pack_events([finished]), expect=0)
 
 
 async def _fail_run(engine: Engine, job: WorkflowJob, reason: str) -> None:
+    """End a run that nobody can drive; those who drive its dags are asked to end them."""
+    last = await engine.bus.last(engine.subjects.own(job.run))
+    if last is not None and isinstance(_latest(last), RunFinished):
+        return
+    stop = StopRequested(reason=f"no worker could drive the run: {reason}", by=engine.worker, grace=GRACE)
+    for dag in await _running(engine, job.run):
+        await engine.bus.append(engine.subjects.stop(job.run, dag), pack_events([stop]))
     owner = engine.subjects.owner(job.run)
     last = await engine.bus.last(owner)
     finished = RunFinished(status=Status.FAILED, reason=f"no worker could drive it: {reason}")
     guard = Guard(owner, last.seq if last else 0)
     await engine.bus.append(engine.subjects.own(job.run), pack_events([finished]), guard=guard)
-    await engine.index.put(
-        RunEntry(
-            run=job.run,
-            workflow=job.workflow,
-            state=finished.status.value,
-            queue=job.queue,
-            submitted=job.submitted,
-            reason=finished.reason,
-        )
+    entry = await engine.index.get(job.run) or RunEntry(
+        run=job.run, workflow=job.workflow, state="", queue=job.queue, submitted=job.submitted
     )
+    await engine.index.put(replace(entry, state=finished.status.value, reason=finished.reason))
+
+
+async def _running(engine: Engine, run: RunId) -> set[DagId]:
+    """The dag runs that the workflow's log tells of and that have not ended, as far as it can be read."""
+    started: set[DagId] = set()
+    ended: set[DagId] = set()
+    async for record in all_records(engine.bus, engine.subjects.log(run)):
+        with suppress(SchemaTooNew):
+            for event in readable(record):
+                match event:
+                    case DagStarted(dag=dag):
+                        started.add(dag)
+                    case DagFinished(dag=dag):
+                        ended.add(dag)
+    return started - ended
+
+
+def _latest(record: Record) -> Event | None:
+    events = readable(record)
+    return events[-1] if events else None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from nflow.bus.port import Bus, Guard, Record
 from nflow.core.events import Event
-from nflow.errors import BusError, MessageError
+from nflow.errors import BrokenMessage, BusError, LogDamaged, NflowError
 from nflow.wire.messages import pack_events, unpack_events
 
 _log = logging.getLogger(__name__)
@@ -23,15 +23,31 @@ LOOKS = 8
 
 
 def events_of(record: Record) -> list[Event]:
-    """The events of a record of a log.
+    """What a record of a log says.
 
     Raises:
-        BrokenMessage, SchemaTooNew: as `unpack_events`; the message names the record.
+        LogDamaged: these are no events.
+        SchemaTooNew: a newer nflow wrote them.
     """
     try:
         return unpack_events(record.payload)
-    except MessageError as error:
-        raise type(error)(f"Record {record.seq} of the log, at {record.subject}, cannot be read. {error}") from error
+    except BrokenMessage as error:
+        raise damaged(record, error) from error
+
+
+def readable(record: Record) -> list[Event]:
+    """What a record of a log says; nothing where it is damaged, which whoever drives that log sees to."""
+    try:
+        return events_of(record)
+    except LogDamaged as error:
+        _log.debug("%s", error)
+        return []
+
+
+def damaged(record: Record, error: Exception) -> LogDamaged:
+    """What is wrong with a record, and where to find it."""
+    told = str(error) if isinstance(error, NflowError) else f"{type(error).__name__}: {error}"
+    return LogDamaged(f"record {record.seq} of its log, on {record.subject}, is damaged: {told}")
 
 
 class Follower:
@@ -71,10 +87,11 @@ class Follower:
         delivered one. What is newer than that is on its way, unless nothing arrives any more.
         """
         for _ in range(LOOKS):
-            seen = set(self._ahead)
-            newer, stored = await asyncio.gather(
-                self._count(max(seen, default=self._verified)), self._count(self._verified)
-            )
+            seen, verified = set(self._ahead), self._verified
+            # One after the other: what is stored in between then makes the second too large. Were it the other way
+            # round, it would make up for records that are missing, and these would never be read.
+            newer = await self._count(max(seen, default=verified))
+            stored = await self._count(verified)
             if stored - newer == len(seen):
                 self._advance(seen)
                 if newer and len(self._ahead) == 0:

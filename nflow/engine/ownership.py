@@ -1,10 +1,10 @@
 """Becoming the driver of a log: after `OwnerChanged`, whatever an earlier driver still sends is refused."""
 
-from nflow.bus.port import Bus, Guard, Job
+from nflow.bus.port import Bus, Guard, Job, Record
 from nflow.core.events import OwnerChanged
 from nflow.engine.holdings import Holdings, Verdict
-from nflow.engine.log import events_of
-from nflow.errors import Conflict
+from nflow.engine.log import damaged, events_of
+from nflow.errors import BrokenMessage, Conflict
 from nflow.wire.messages import pack_events
 
 
@@ -30,12 +30,19 @@ async def take_ownership(bus: Bus, job: Job, owner_subject: str, holdings: Holdi
             last = await bus.last(owner_subject)
         if last is None:
             continue
-        [owner] = events_of(last)
-        assert isinstance(owner, OwnerChanged)
-        if await holdings.verdict(job, owner.worker) is Verdict.HAND_BACK:
+        if await holdings.verdict(job, owner_in(last).worker) is Verdict.HAND_BACK:
             await holdings.hand_back(job, holdings.rest)
             raise NotOwner
         expect = last.seq
+
+
+def owner_in(record: Record) -> OwnerChanged:
+    """Who drives, as a record tells. Raises LogDamaged and SchemaTooNew."""
+    match events_of(record):
+        case [OwnerChanged() as owner]:
+            return owner
+        case _:
+            raise damaged(record, BrokenMessage("It tells of no owner."))
 
 
 async def still_owner(bus: Bus, guard: Guard) -> bool:

@@ -14,9 +14,9 @@ from nflow.core.ids import DagName, RunId
 from nflow.core.spec import TaskSpec
 from nflow.core.workflow_state import name_of as dag_name_of
 from nflow.engine.engine import Engine
+from nflow.engine.log import readable
 from nflow.errors import BlobLost
 from nflow.store.tree import parts_of, reach
-from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, name_of
 from nflow.wire.values import inline
 
@@ -73,7 +73,7 @@ def _take(document: dict[str, Any], record: Record) -> str | None:
     place = event_place(record.subject)
     at = datetime.fromtimestamp(record.at, UTC).replace(tzinfo=None)
     spec = None
-    for event in unpack_events(record.payload):
+    for event in readable(record):
         match event:
             case RunStarted():
                 document["start_time"] = at

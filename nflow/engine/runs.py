@@ -1,14 +1,17 @@
 """The index of runs: what `status` lists without reading a log. A hint for people; the logs are the truth."""
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nflow.bus.paging import all_records
-from nflow.bus.port import Bus
+from nflow.bus.port import Bus, Record
 from nflow.core.ids import RunId
-from nflow.errors import Conflict, RunNotFound
-from nflow.wire.frames import pack_plain, unpack_plain
+from nflow.errors import BrokenMessage, Conflict, RunNotFound
+from nflow.wire.hints import pack_hint, unpack_hint
 from nflow.wire.subjects import Subjects
+
+_log = logging.getLogger(__name__)
 
 BUCKET = "runs"
 
@@ -55,25 +58,36 @@ class RunIndex:
 
     async def put(self, entry: RunEntry) -> None:
         """Write or replace the entry of a run."""
-        await self._bus.append(self._subjects.kv(BUCKET, entry.run), _pack(entry))
+        await self._bus.append(self._subjects.kv(BUCKET, entry.run), pack_hint(entry))
+
+    async def note(self, entry: RunEntry) -> None:
+        """Write how far a run is, unless its end is there: what a driver has sent may arrive late."""
+        subject = self._subjects.kv(BUCKET, entry.run)
+        while True:
+            last = await self._bus.last(subject)
+            known = None if last is None or not last.payload else _read(last)
+            if known is not None and not known.is_active:
+                return
+            with suppress(Conflict):
+                await self._bus.append(subject, pack_hint(entry), expect=0 if last is None else last.seq)
+                return
 
     async def announce(self, entry: RunEntry) -> None:
         """Write the entry of a run that was just submitted, unless its driver was faster."""
         with suppress(Conflict):
-            await self._bus.append(self._subjects.kv(BUCKET, entry.run), _pack(entry), expect=0)
+            await self._bus.append(self._subjects.kv(BUCKET, entry.run), pack_hint(entry), expect=0)
 
     async def get(self, run: RunId) -> RunEntry | None:
         """The entry of exactly this run."""
         record = await self._bus.last(self._subjects.kv(BUCKET, run))
-        return None if record is None else RunEntry(**unpack_plain(record.payload))
+        return None if record is None else _read(record)
 
     async def note_dropped(self, run: RunId, when: str) -> None:
         """The data of a run are gone; its entry says so, unless somebody is just writing a newer one."""
         record = await self._bus.last(self._subjects.kv(BUCKET, run))
-        if record is not None:
-            entry = replace(RunEntry(**unpack_plain(record.payload)), dropped=when)
+        if record is not None and (entry := _read(record)) is not None:
             with suppress(Conflict):
-                await self._bus.append(record.subject, _pack(entry), expect=record.seq)
+                await self._bus.append(record.subject, pack_hint(replace(entry, dropped=when)), expect=record.seq)
 
     async def remove(self, run: RunId) -> None:
         """Forget a run."""
@@ -83,8 +97,8 @@ class RunIndex:
         """Every run that is known, oldest first."""
         records = all_records(self._bus, self._subjects.kv_under(BUCKET))
         # a record without content is the mark of who sweeps, or what other programs leave of a key that they delete
-        entries = [RunEntry(**unpack_plain(record.payload)) async for record in records if record.payload]
-        return sorted(entries, key=lambda entry: entry.run)
+        entries = [_read(record) async for record in records if record.payload]
+        return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.run)
 
     async def find(self, text: str) -> RunEntry:
         """The run whose id begins with `text`, or the last one for `@last`.
@@ -103,5 +117,10 @@ class RunIndex:
         raise RunNotFound(f"{len(found)} runs begin with '{text}': {several}. Give more of the id.")
 
 
-def _pack(entry: RunEntry) -> bytes:
-    return pack_plain({name: getattr(entry, name) for name in RunEntry.__slots__})
+def _read(record: Record) -> RunEntry | None:
+    """The entry that a record holds; None if somebody has put something else there."""
+    try:
+        return unpack_hint(record.payload, RunEntry)
+    except BrokenMessage as error:
+        _log.warning("%s is left out of the index of runs: %s", record.subject, error)
+        return None

@@ -18,6 +18,7 @@ from nflow.core.ids import RunId
 from nflow.core.jobs import WorkflowJob
 from nflow.engine.blobs import YOUNG
 from nflow.engine.engine import Engine
+from nflow.engine.log import readable
 from nflow.engine.runs import RunEntry
 from nflow.errors import BlobLost, Conflict, MessageError, NflowError
 from nflow.wire.messages import unpack_events, unpack_job, unpack_spec
@@ -256,7 +257,7 @@ class Sweep:
         specs = {spec for spec in self._specs if spec}
         for run in self._kept:
             page = await self._engine.bus.read(self._subjects.own(run), limit=1)
-            events = [event for record in page.records for event in unpack_events(record.payload)]
+            events = [event for record in page.records for event in readable(record)]
             specs |= {event.spec for event in events if isinstance(event, RunStarted)}
         named = set(specs)
         for spec in specs:

@@ -40,6 +40,8 @@ def unpack_events(payload: bytes) -> list[Event]:
     rows = _unpack(payload)
     if type(rows) is not tuple:
         raise BrokenMessage(f"A record of a log holds a list of events, not a {type(rows).__name__}.")
+    if not rows:
+        raise BrokenMessage("A record of a log holds at least one event, and this one has none.")
     return [cast("Event", _named(_EVENTS, row)) for row in rows]
 
 

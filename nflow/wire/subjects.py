@@ -137,6 +137,10 @@ class Subjects:
         place = f"{token(queue)}.{token(python)}.{PRIORITY}.{token(run)}.{token(dag)}.{token(task)}"
         return f"{self._jobs}task.{place}.{attempt}"
 
+    def task_jobs(self, run: RunId, dag: DagId) -> str:
+        """The jobs of all tasks of a dag run, in whatever queues."""
+        return f"{self._jobs}task.*.*.*.{token(run)}.{token(dag)}.>"
+
     def queue(self, kind: str, queue: str, python: str = ANY_PYTHON) -> QueueAddress:
         """The consumer over all jobs of one kind (`workflow`, `dag`, `task`), queue and Python."""
         # kinds and Python tags hold no `_`, so that no two queues share a consumer

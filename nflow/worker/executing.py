@@ -90,7 +90,8 @@ class Executing:
             if not self._killed:
                 await execution.release()
         except Exception as error:  # noqa: BLE001 - whatever it is, the task is tried elsewhere
-            _log.exception("%s: this worker could not run it", execution.job.subject)
+            known = isinstance(error, NflowError)  # whose words say it all
+            _log.error("%s: this worker could not run it: %s", execution.job.subject, error, exc_info=not known)
             await self._failed(execution, error)
         finally:
             del self._executions[execution]

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
+from nflow.bus.paging import all_records
 from nflow.bus.port import Record
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
-from nflow.errors import BusError
-from nflow.wire.frames import pack_plain, unpack_plain
+from nflow.errors import BrokenMessage, BusError
+from nflow.wire.hints import pack_hint, unpack_hint
 from nflow.wire.python import python_tag
 from nflow.worker.duties import Duties
 
@@ -39,7 +39,7 @@ class WorkerEntry:
     pid: int
     python: str
     version: str
-    queues: list[str]
+    queues: tuple[str, ...]
     slots: int
     tasks: int  #: running now
     drives: int  #: runs and dag runs driven now
@@ -79,39 +79,42 @@ class Heartbeat:
     async def _beat(self) -> None:
         while True:
             try:
-                await self._engine.bus.append(self._subject, pack_plain(self._fields()), ttl=FORGOTTEN)
+                await self._engine.bus.append(self._subject, pack_hint(self._entry()), ttl=FORGOTTEN)
             except BusError as error:
                 _log.warning("this worker is not listed for now: %s", error)
             await asyncio.sleep(BEAT)  # a clock, not a wait
 
-    def _fields(self) -> dict[str, Any]:
+    def _entry(self) -> WorkerEntry:
         tasks, drives = self._counts()
-        return {
-            "worker": self._engine.holdings.worker,
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "python": python_tag(),
-            "version": self._version,
-            "queues": list(self._duties.queues),
-            "slots": self._duties.slots,
-            "tasks": tasks,
-            "drives": drives,
-            "repaired": self._engine.reconciler.repaired,
-            "started": self._started,
-            "seen": time.time(),
-        }
+        return WorkerEntry(
+            worker=self._engine.holdings.worker,
+            host=platform.node(),
+            pid=os.getpid(),
+            python=python_tag(),
+            version=self._version,
+            queues=tuple(self._duties.queues),
+            slots=self._duties.slots,
+            tasks=tasks,
+            drives=drives,
+            repaired=self._engine.reconciler.repaired,
+            started=self._started,
+            seen=time.time(),
+        )
 
 
 async def workers(engine: Engine) -> list[WorkerEntry]:
     """The workers that have been heard of lately, by name."""
-    page = await engine.bus.read(engine.subjects.kv_under(BUCKET))
-    entries = [entry for record in page.records if (entry := entry_of(record)) is not None]
-    return sorted(entries, key=lambda entry: entry.worker)
+    records = all_records(engine.bus, engine.subjects.kv_under(BUCKET))
+    entries = [entry_of(record) async for record in records]
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.worker)
 
 
 def entry_of(record: Record) -> WorkerEntry | None:
-    """What a worker told of itself; None if it said farewell. What a newer one tells beside that is left out."""
+    """What a worker told of itself; None if it said farewell, or somebody has put something else there."""
     if not record.payload:
         return None
-    told = unpack_plain(record.payload)
-    return WorkerEntry(**{name: told[name] for name in WorkerEntry.__slots__ if name in told})
+    try:
+        return unpack_hint(record.payload, WorkerEntry)
+    except BrokenMessage as error:
+        _log.warning("%s is left out of the list of workers: %s", record.subject, error)
+        return None

@@ -12,9 +12,11 @@ from nflow.core.jobs import Job as Message
 from nflow.engine.dead import DeadLetters
 from nflow.engine.due import due_job
 from nflow.engine.engine import Engine
-from nflow.engine.giving_up import give_up
+from nflow.engine.giving_up import give_up, give_up_unread
 from nflow.errors import (
+    BlobLost,
     BrokenMessage,
+    LogDamaged,
     MessageError,
     NflowError,
     SchemaTooNew,
@@ -29,9 +31,15 @@ _log = logging.getLogger(__name__)
 #: Seconds before a job that only a newer worker can read is offered again.
 UPGRADE_PAUSE = 5.0
 
+#: Seconds between tries of what waits for a person to help: room on the server, a database that is back.
+HELP_PAUSE = 3.0
+
 #: Failures in a row after which a job that cannot be handled here is laid down with the dead letters. How often it was
 #: delivered tells nothing: a run that goes on for weeks outlives many a worker.
 MOST_TRIES = 20
+
+#: The same where the spec is gone: it was stored before the job, so it will not turn up, but a replica may be late.
+MOST_LOOKS = 3
 
 #: Seconds after which a failure does not count any more, and jobs whose failures are remembered.
 IN_A_ROW = 300.0
@@ -74,13 +82,17 @@ class Reception:
             case SchemaTooNew():
                 await self._engine.holdings.hand_back(job, UPGRADE_PAUSE)
             case StorageFull() | StoreUnavailable():
-                await self._engine.holdings.hand_back(job, pause)
-            case BrokenMessage() | StoreTypeError():  # it will not be better next time
+                await self._engine.holdings.hand_back(job, max(pause, HELP_PAUSE))
+            case LogDamaged():  # it says which record it is; that will not be better next time
+                await self._lay_down(job, str(error), pause, message)
+            case BrokenMessage() | StoreTypeError():
                 await self._lay_down(job, f"{type(error).__name__}: {error}", pause, message)
-            case _ if self._failures_of(job) < MOST_TRIES:
-                await self._engine.holdings.hand_back(job, pause)
             case _:
-                await self._lay_down(job, f"{type(error).__name__}: {error} ({MOST_TRIES} times)", pause, message)
+                most = MOST_LOOKS if isinstance(error, BlobLost) else MOST_TRIES
+                if self._failures_of(job) < most:
+                    await self._engine.holdings.hand_back(job, pause)
+                else:
+                    await self._lay_down(job, f"{type(error).__name__}: {error} ({most} times)", pause, message)
 
     def _failures_of(self, job: Job) -> int:
         """How often in a row it has failed here, this time included."""
@@ -100,6 +112,8 @@ class Reception:
             message = message or await due_job(self._engine, job.subject)
             if message is not None:
                 await give_up(self._engine, message, reason)
+            else:
+                await give_up_unread(self._engine, job.subject, reason)
         except NflowError:
             _log.exception("%s cannot be laid down either", job.subject)
             await self._engine.holdings.hand_back(job, pause)

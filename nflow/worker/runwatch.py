@@ -7,9 +7,8 @@ from nflow.bus.port import Record
 from nflow.core.events import DagFinished, DagRefused, DagStarted, RunFinished
 from nflow.core.ids import DagId, RunId
 from nflow.engine.engine import Engine
-from nflow.engine.log import Follower
-from nflow.errors import DagNameUnknown
-from nflow.wire.messages import unpack_events
+from nflow.engine.log import Follower, readable
+from nflow.errors import DagNameUnknown, SchemaTooNew
 
 
 class RunWatch:
@@ -19,8 +18,9 @@ class RunWatch:
         self._answers: dict[str, DagStarted | DagRefused] = {}
         self._running: set[DagId] = set()
         self._finished: set[DagId] = set()  # also of those whose start was not read yet
+        self._unreadable: SchemaTooNew | None = None
         self.over = False  #: the run has ended: there is nothing to wait for
-        self._news: set[asyncio.Future[None]] = set()
+        self._news: dict[asyncio.Future[None], None] = {}  # who waits, first come first
         self._engine = engine
         self._follower = Follower(engine.bus, engine.subjects.log(run), self._on_record)
         self._started: asyncio.Task[None] | None = None
@@ -38,7 +38,7 @@ class RunWatch:
         """Whether nothing more can be learned of it: the run is over, or its log could not be read."""
         started = self._started
         unread = started is not None and started.done() and (started.cancelled() or started.exception() is not None)
-        return self.over or unread
+        return self.over or unread or self._unreadable is not None
 
     async def answer(self, key: str) -> DagId | None:
         """The running name that the request `key` was granted; None where the run is ending.
@@ -62,14 +62,20 @@ class RunWatch:
         return self._running - {own} if names is None else self._running.intersection(names)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Return when it is so, after some event of this log."""
+        """Return when it is so, after some event of this log.
+
+        Raises:
+            SchemaTooNew: a newer nflow drives this run, and what it says cannot be read here.
+        """
         while not is_so():
+            if self._unreadable is not None:
+                raise self._unreadable
             news = asyncio.get_running_loop().create_future()
-            self._news.add(news)
+            self._news[news] = None
             try:
                 await news
             finally:
-                self._news.discard(news)
+                self._news.pop(news, None)
 
     def close(self) -> None:
         """Follow no more."""
@@ -79,7 +85,13 @@ class RunWatch:
             self._started.cancel()
 
     def _on_record(self, record: Record) -> None:
-        for event in unpack_events(record.payload):
+        try:
+            events = readable(record)
+        except SchemaTooNew as error:
+            self._unreadable = error
+            self._tell()
+            return
+        for event in events:
             match event:
                 case DagStarted(key=key, dag=dag):
                     self._answers[key] = event
@@ -94,6 +106,9 @@ class RunWatch:
                     self.over = True
                 case _:
                     continue
-            for news in self._news:
-                if not news.done():
-                    news.set_result(None)
+            self._tell()
+
+    def _tell(self) -> None:
+        for news in self._news:
+            if not news.done():
+                news.set_result(None)

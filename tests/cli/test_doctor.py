@@ -60,7 +60,7 @@ def test_an_embedded_server_that_runs_is_looked_at(nflow: Program, home: Path):
     findings = found(nflow)
 
     assert {finding["state"] for finding in findings.values()} == {"ok"}
-    assert list(findings)[4:] == ["server", "round trip", "streams", "workers", "runs", "dead letters"]
+    assert list(findings)[4:] == ["server", "round trip", "streams", "storage", "workers", "runs", "dead letters"]
     assert f"nats-server {program.version(program.find())} with JetStream" in findings["server"]["told"]
     assert findings["state"]["told"].startswith(str(Folder.expected(home).path))
 

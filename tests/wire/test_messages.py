@@ -83,10 +83,15 @@ ANY_EVENT = st.one_of([anything_of(kind) for kind in concrete(events, Event)])
 ANY_JOB = st.one_of([anything_of(kind) for kind in concrete(jobs, Job)])
 
 
-@given(st.lists(ANY_EVENT, max_size=3))
+@given(st.lists(ANY_EVENT, min_size=1, max_size=3))
 @settings(max_examples=200, deadline=None)
 def test_events_come_back_as_they_were(happened):
     assert unpack_events(pack_events(happened)) == happened
+
+
+def test_a_record_without_events_is_broken():
+    with pytest.raises(BrokenMessage, match="at least one event"):
+        unpack_events(pack_events([]))
 
 
 @given(ANY_JOB)

@@ -23,7 +23,7 @@ async def test_a_worker_is_listed_with_what_it_does(engine, heartbeat):
     heartbeat.start()
 
     [entry] = await listed(engine)
-    assert (entry.worker, entry.queues, entry.slots, entry.tasks, entry.drives) == ("me", ["task"], 3, 2, 5)
+    assert (entry.worker, entry.queues, entry.slots, entry.tasks, entry.drives) == ("me", ("task",), 3, 2, 5)
     await heartbeat.close()
 
 

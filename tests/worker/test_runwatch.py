@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+from msgpack import packb
 
 from nflow.core.events import DagFinished, DagRefused, DagStarted, RunFinished, Status
 from nflow.core.ids import DagId, RunId
-from nflow.errors import DagNameUnknown
-from nflow.wire.messages import pack_events
+from nflow.errors import DagNameUnknown, SchemaTooNew
+from nflow.wire.messages import SCHEMA, pack_events
 from nflow.worker.runwatches import MOST_IDLE, RunWatches
 
 RUN = RunId("run")
@@ -175,11 +176,19 @@ async def test_a_watch_in_use_is_kept(watches, engine):
             assert again is mine
 
 
-async def test_a_log_that_cannot_be_read_is_tried_again_by_the_next_one(watches, engine, tell):
+async def test_a_damaged_record_keeps_nobody_from_the_others(watches, engine, tell):
     await engine.bus.append(engine.subjects.own(RUN), b"\xc1 broken")
-    with pytest.raises(Exception, match="no message"):
-        async with watches.of(RUN):
-            pass
+    await tell(started(1))
+
+    async with watches.of(RUN) as watch:
+        assert await watch.answer("key1") == "sub:1"
+
+
+async def test_a_log_that_cannot_be_read_is_tried_again_by_the_next_one(watches, engine, tell):
+    await engine.bus.append(engine.subjects.own(RUN), packb((SCHEMA + 1, ())))
+    with pytest.raises(SchemaTooNew):
+        async with watches.of(RUN) as watch:
+            await watch.answer("key1")
     await engine.bus.purge(engine.subjects.own(RUN))
     await tell(started(1))
 

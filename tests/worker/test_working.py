@@ -446,7 +446,7 @@ async def test_a_slot_that_dies_fails_its_task(site):
     run = await site.submit(main="a")
 
     [failed] = await site.has(run, TaskFailed)
-    assert failed.error.message == "The process of the task was ended by SIGSEGV."
+    assert failed.error.message == "The process of the task was killed by SIGSEGV."
 
 
 async def test_a_worker_that_cannot_start_slots_leaves_its_tasks_to_others(site):

@@ -95,6 +95,14 @@ class NatsBus:
         version = self._connection.client.connected_server_version
         return f"{version.major}.{version.minor}.{version.patch}"
 
+    async def storage(self) -> tuple[int, int | None]:
+        """Bytes on disk that this account uses, and how many it may; None where its server sets no limit to it."""
+        match await self._jetstream.call("INFO", {}, patience=2.0):
+            case {"storage": int(used), "limits": {"max_storage": int(limit)}}:
+                return used, limit if limit > 0 else None
+            case answer:
+                raise BusError(f"The server does not tell what it stores: {answer.get('error')}")
+
     # --- records ---
 
     async def last(self, subject: str) -> Record | None:

@@ -25,10 +25,13 @@ from nflow.bus.nats.jetstream import (
 )
 from nflow.bus.nats.requests import Requests, status_of
 from nflow.bus.port import Guard, Record
-from nflow.bus.topology import MAKE_ROOM, SUBJECT_BYTES, Config, stream_of
+from nflow.bus.topology import BROKEN_DISK, MAKE_ROOM, SUBJECT_BYTES, Config, stream_of
 from nflow.errors import BusError, Conflict, Fenced, StorageFull, SubjectTooLong, TooLarge
 
 HEADROOM_BYTES = 4096  #: of a message's limit, left for headers: payload and headers count together
+
+#: Seconds without any answer, on a connection that stands, after which a server is taken to store nothing any more.
+SILENCE = 8.0
 
 _FIRST = {"Nats-Expected-Last-Subject-Sequence": "0"}
 _SEQUENCE = re.compile(rb'"seq":\s*(\d+)')
@@ -60,13 +63,14 @@ class Publisher:
         if guard is not None and expect is not None:
             await self._check(guard)
         headers = _headers(expect, guard, ttl)
+        asked = asyncio.get_running_loop().time()
         if self._connection.up.is_set():
             answer = await self._requests.one(subject, payload, headers)
             if answer is not None and (sequence := _stored(answer)):
                 return sequence
         else:
             answer = None
-        return await _Settling(self, subject, payload, headers, expect, guard).settle(answer)
+        return await _Settling(self, subject, payload, headers, expect, guard, asked).settle(answer)
 
     def post(self, subject: str, payload: bytes, on_trouble: Callable[[], object]) -> None:
         """Store the first record of a subject; `on_trouble` unless it, or another, is stored at once."""
@@ -115,6 +119,17 @@ class Publisher:
         if (last.seq if last else 0) != guard.seq:
             raise Fenced(f"{guard.subject} is no longer at {guard.seq}: a later owner has taken this log.")
 
+    @property
+    def connected_since(self) -> float:
+        """When the present connection was made."""
+        return self._connection.since
+
+    async def answers_for(self, subject: str) -> bool:
+        """Whether the server answers questions about the stream of `subject`, though it may store nothing there."""
+        where = f"{self._jetstream.prefix}STREAM.INFO.{stream_of(subject)}"
+        answer = await self._requests.one(where, b"")
+        return answer is not None and status_of(answer) is None
+
     async def ask(self, subject: str, payload: bytes, headers: dict[str, str] | None) -> Msg | None:
         """One try over a connection that is up."""
         await self._connection.up.wait()
@@ -132,6 +147,7 @@ class _Settling:
         headers: dict[str, str] | None,
         expect: int | None,
         guard: Guard | None,
+        asked: float,
     ) -> None:
         self._publisher = publisher
         self._subject = subject
@@ -140,6 +156,8 @@ class _Settling:
         self._expect = expect
         self._guard = guard
         self._ambiguous = False
+        self._silent_since = asked  #: by the loop's clock
+        self._connected_since = publisher.connected_since
         self._backoff = Backoff()
 
     async def settle(self, answer: Msg | None) -> int:
@@ -151,6 +169,7 @@ class _Settling:
                 # With an expected sequence the server itself refuses a second copy.
                 if self._expect is None and (mine := await self._mine()):
                     return mine
+                await self._note_silence()
             elif status_of(answer) is not None:
                 await self._backoff.pause()  # no leader, or JetStream is not up yet; nothing announces that it is
             elif sequence := _stored(answer):
@@ -158,6 +177,16 @@ class _Settling:
             elif mine := await self._refused(answer):
                 return mine
             answer = await self._publisher.ask(self._subject, self._payload, self._headers)
+
+    async def _note_silence(self) -> None:
+        """A server whose disk is full answers everything but what it is to store, until it is started again."""
+        now = asyncio.get_running_loop().time()
+        if self._connected_since != self._publisher.connected_since:  # an outage is no silence
+            self._connected_since, self._silent_since = self._publisher.connected_since, now
+        if now - self._silent_since < SILENCE or not await self._publisher.answers_for(self._subject):
+            return
+        if not (await self._mine() if self._expect is not None else 0):
+            raise StorageFull(f"The server does not store {self._subject}, and does not say why. {BROKEN_DISK}")
 
     async def _refused(self, answer: Msg) -> int:
         """The sequence of the record if it had been stored before; 0: try again."""
