@@ -12,7 +12,7 @@ from nflow.core.jobs import Job as Message
 from nflow.engine.dead import DeadLetters
 from nflow.engine.due import due_job
 from nflow.engine.engine import Engine
-from nflow.engine.giving_up import give_up, give_up_unread
+from nflow.engine.giving_up import give_up
 from nflow.errors import (
     BlobLost,
     BrokenMessage,
@@ -112,8 +112,6 @@ class Reception:
             message = message or await due_job(self._engine, job.subject)
             if message is not None:
                 await give_up(self._engine, message, reason)
-            else:
-                await give_up_unread(self._engine, job.subject, reason)
         except NflowError:
             _log.exception("%s cannot be laid down either", job.subject)
             await self._engine.holdings.hand_back(job, pause)

@@ -1,6 +1,7 @@
 """Who is there: by beats, farewells and silence."""
 
 import asyncio
+from dataclasses import asdict
 
 import pytest
 
@@ -123,7 +124,7 @@ async def test_what_a_newer_worker_tells_beside_is_left_out(engine, beats, chang
     async with Roster(engine, changes):
         await changes.next()
     await worker.close()
-    told = worker._fields() | {"mood": "good"}
+    told = asdict(worker._entry()) | {"mood": "good"}
 
     await engine.bus.append(engine.subjects.kv("workers", "w1"), pack_plain(told))
 
