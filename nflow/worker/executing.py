@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from nflow.bus.port import Intake, Job
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import TaskJob
-from nflow.errors import NflowError
+from nflow.errors import NflowError, SchemaTooNew
 from nflow.worker.execution import Execution
 from nflow.worker.means import Means
 from nflow.worker.pace import Pace
@@ -89,6 +89,8 @@ class Executing:
         except asyncio.CancelledError:
             if not self._killed:
                 await execution.release()
+        except SchemaTooNew as newer:
+            await self._failed(execution, newer)
         except Exception as error:  # noqa: BLE001 - whatever it is, the task is tried elsewhere
             known = isinstance(error, NflowError)  # whose words say it all
             _log.error("%s: this worker could not run it: %s", execution.job.subject, error, exc_info=not known)
