@@ -1,6 +1,5 @@
 """`nflow status`: which runs move, and how they ended."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,23 +31,25 @@ def status(
     settings = load_settings(server)
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
-    entries = loop.run(_entries(settings, run))
+    entries, now = loop.run(_entries(settings, run))
     shown = entries if every or run is not None else _recent(entries)
     if as_json:
         print_json(shown)
     elif shown:
-        _show(shown)
+        _show(shown, now)
     else:
         say("No runs yet. Start one: nflow run sequence")
 
 
-async def _entries(settings: "Settings", run: str | None) -> "list[RunEntry]":
+async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], float]":
+    """What there is, and the time by the server's clock."""
     from nflow.client import Client  # noqa: PLC0415 - the bus is needed only from here on
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
-        return await client.runs() if run is None else [await client.find(run)]
+        entries = await client.runs() if run is None else [await client.find(run)]
+        return entries, await engine.bus.server_time()
 
 
 def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":
@@ -56,8 +57,7 @@ def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":
     return sorted(ended[-RECENT:] + [entry for entry in entries if entry.is_active], key=lambda entry: entry.run)
 
 
-def _show(entries: "list[RunEntry]") -> None:
-    now = time.time()
+def _show(entries: "list[RunEntry]", now: float) -> None:
     rows = []
     for entry in entries:
         lasted = f"{(entry.ended or now) - entry.started:.1f}" if entry.started else ""

@@ -1,7 +1,6 @@
 """`nflow worker` works until it is stopped; `nflow workers` lists who does."""
 
 import logging
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,7 +74,7 @@ def _show(entries: "list[WorkerEntry]") -> None:
             str(entry.drives),
             entry.python,
             entry.version,
-            duration(max(time.time() - entry.started, 0.0)),
+            duration(entry.up),
             ", ".join(entry.queues),
         )
         for entry in entries

@@ -41,7 +41,7 @@ class Execution:
         self._ended_by: str | None = None  #: why this worker has signalled the process
         self._given_back = False
         self._lost = False
-        self._start = 0.0
+        self._start = self._began = 0.0  #: by the host's clock, which may be set, and by one that never is
         self._clocks: list[asyncio.TimerHandle] = []
 
     async def run(self) -> None:
@@ -101,7 +101,7 @@ class Execution:
     async def _run_in(self, slot: Slot, claim: Claim) -> bytes | None:
         self._slot = slot
         self.begun = True
-        self._start = time.time()
+        self._start, self._began = time.time(), time.monotonic()
         try:
             request = await self._request(slot, claim)
             self.check_stop()
@@ -115,7 +115,7 @@ class Execution:
             return None if self._given_back else pack_events([self._death(claim, death, slot.pid)])
         except NflowError as error:  # code or input that cannot be fetched any more
             return pack_events([self._failure(claim, type(error).__name__, str(error), pid=0)])
-        self._pace.took(time.time() - self._start)
+        self._pace.took(time.monotonic() - self._began)
         self._given_back = False  # it ended by itself before it was ended
         return outcome
 
@@ -165,7 +165,8 @@ class Execution:
 
     def _provenance(self, pid: int) -> Provenance:
         worker = self._means.engine.holdings.worker
-        return Provenance(worker=worker, host=self._means.host, pid=pid, start=self._start, end=time.time())
+        end = self._start + (time.monotonic() - self._began if self._began else 0.0)
+        return Provenance(worker=worker, host=self._means.host, pid=pid, start=self._start, end=end)
 
     async def _still_mine(self) -> bool:
         return self._claim is None or await self._claim.still_mine()
