@@ -20,6 +20,7 @@ from nflow.errors import (
     StorageFull,
     StoreTypeError,
     StoreUnavailable,
+    WorkerExhausted,
 )
 from nflow.wire.frames import pack_plain
 from nflow.wire.messages import unpack_job
@@ -86,6 +87,8 @@ class Reception:
         match error:
             case SchemaTooNew():
                 await self._leave_to_newer(job, error)
+            case WorkerExhausted():  # others may have what it takes
+                await self._engine.holdings.hand_back(job, pause)
             case StorageFull() | StoreUnavailable():
                 await self._engine.holdings.hand_back(job, max(pause, HELP_PAUSE))
             case LogDamaged():  # it says which record it is; that will not be better next time
