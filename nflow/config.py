@@ -78,6 +78,7 @@ def _seconds(value: object) -> object:
 
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Limit = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Folder = Annotated[Path, BeforeValidator(_here)]
 Folders = Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(lambda value: _split(value, os.pathsep))]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda value: _split(value, ","))]
@@ -123,6 +124,21 @@ class Worker(Section):
     queues: Names = Field(default=("workflow", "dag", "task"), min_length=1)
     tasks_per_slot: int = Field(default=1000, ge=1, description="a slot is replaced by a fresh one after so many")
     grace: float = Field(default=10.0, ge=0, description="seconds a stopped task has to end by itself")
+    kill_after: float = Field(default=5.0, ge=0, description="seconds between SIGTERM and SIGKILL")
+    slot_memory: ByteSize | None = Field(default=None, ge=64 * 1024**2, description="that a slot may use")
+    recycle_memory: ByteSize = Field(
+        default=ByteSize(1024**3), ge=1, description="a slot that keeps more than this after a task is replaced"
+    )
+
+
+class Policy(Section):
+    """What is done about tasks that fail or take too long, where a workflow says nothing, of runs started here."""
+
+    attempts: int = Field(default=1, ge=1, description="how often a task is tried")
+    pause: Duration = Field(default=1.0, description="before the second attempt; each further one is twice as long")
+    on_failure: Literal["stop_workflow", "stop_dag", "skip_successors"] = "stop_workflow"
+    timeout: Limit = Field(default=math.inf, description="that an attempt may take")
+    deadline: Limit = Field(default=math.inf, description="that a run may take")
 
 
 class Blobs(Section):
@@ -210,6 +226,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     workflows: Workflows = Workflows()
     worker: Worker = Field(default_factory=Worker)
+    policy: Policy = Policy()
     blobs: Blobs = Field(default_factory=Blobs)
     limits: Limits = Field(default_factory=Limits)
     store: Store = Store()
@@ -279,6 +296,7 @@ def names() -> list[str]:
         "server": Server,
         "workflows": Workflows,
         "worker": Worker,
+        "policy": Policy,
         "blobs": Blobs,
         "limits": Limits,
         "store": Store,

@@ -11,7 +11,8 @@
     │   ├── WorkflowArgumentError  a parameter is missing, unknown or of the wrong type
     │   ├── NotShippable           a task or value cannot be sent to another process
     │   │   └── ValueTooLarge      it is over limits.max_value_size
-    │   └── RunNotFound            no run of that id, or more than one
+    │   ├── RunNotFound            no run of that id, or more than one
+    │   └── LetterNotFound · ReplayRefused   no dead letter of that id; its job would do nothing in its queue
     ├── ServerError                there is no server to talk to, or it cannot serve           (exit code 3)
     │   ├── ServerUnreachable · ServerRefused · ServerTooOld · ServerMissing
     │   ├── StoreUnavailable       the database of the store is away, or cannot be used
@@ -95,6 +96,14 @@ class ValueTooLarge(NotShippable):
 
 class RunNotFound(UsageError):
     """No run of that id, or more than one that begins so."""
+
+
+class LetterNotFound(UsageError):
+    """No dead letter of that id."""
+
+
+class ReplayRefused(UsageError):
+    """The job of a dead letter would do nothing in its queue; the letter stays."""
 
 
 class ServerError(NflowError):

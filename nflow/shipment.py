@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nflow import __version__
 from nflow.models.plan import plan_workflow
+from nflow.models.policy import NOTHING_SAID, Policy
 from nflow.models.task import BaseTask
 from nflow.models.workflow import Workflow
 from nflow.wire.code import digest, pack_code
@@ -27,8 +28,10 @@ class Shipment:
     parameters: Mapping[str, Encoded]
 
 
-def pack(workflow: Workflow, arguments: Mapping[str, object]) -> Shipment:
+def pack(workflow: Workflow, arguments: Mapping[str, object], usual: Policy = NOTHING_SAID) -> Shipment:
     """Pack a workflow, as `nflow.models.workflow.load` read it, and the values of its parameters.
+
+    `usual` is what is done about tasks that fail or take too long, where the workflow says nothing.
 
     Raises:
         WorkflowArgumentError: a parameter is missing, unknown or of the wrong type.
@@ -47,7 +50,7 @@ def pack(workflow: Workflow, arguments: Mapping[str, object]) -> Shipment:
     return Shipment(
         workflow=workflow.name,
         folder=str(workflow.path.parent),
-        spec=pack_spec(plan_workflow(workflow, ship, python=python_tag(), engine=__version__)),
+        spec=pack_spec(plan_workflow(workflow, ship, python=python_tag(), engine=__version__, usual=usual)),
         code=code,
         parameters={name: encode(value, f"Parameter '{name}'") for name, value in values.items()},
     )

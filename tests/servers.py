@@ -207,7 +207,7 @@ class Mongo:
         self._process = subprocess.Popen(
             [
                 *(
-                    _mongod(),
+                    mongod(),
                     "--dbpath",
                     str(self.directory / "data"),
                     "--bind_ip",
@@ -254,7 +254,7 @@ class Mongo:
         self._said_enough.set()  # or it has ended
 
 
-def _mongod() -> str:
+def mongod() -> str:
     """The mongod of a wheel that brings one, or the one on the path."""
     spec = importlib.util.find_spec("fiftyone")
     folders = list(spec.submodule_search_locations or []) if spec else []

@@ -82,6 +82,14 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
         "worker.queues": "task, detector",
         "worker.tasks_per_slot": "5",
         "worker.grace": "0.5",
+        "worker.kill_after": "2",
+        "worker.slot_memory": "2GiB",
+        "worker.recycle_memory": "512MiB",
+        "policy.attempts": "3",
+        "policy.pause": "30s",
+        "policy.on_failure": "stop_dag",
+        "policy.timeout": "1h",
+        "policy.deadline": "never",
         "blobs.url": "file:///gpfs/nflow",
         "blobs.cache_size": "512 MiB",
         "limits.inline_size": "8KiB",
@@ -101,6 +109,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
     assert settings.server.replicas == 3
     assert settings.workflows.folders == (Path("flows").absolute(), tmp_path)
     assert settings.worker.queues == ("task", "detector")
+    assert (settings.worker.kill_after, settings.worker.slot_memory) == (2, 2 * 1024**3)
+    assert (settings.policy.pause, settings.policy.timeout, settings.policy.deadline) == (30, 3600, float("inf"))
     assert settings.blobs.folder == Path("/gpfs/nflow")
     assert settings.blobs.cache_size == 512 * 1024**2
     assert (settings.limits.inline_size, settings.limits.max_value_size) == (8192, 1024**3)

@@ -60,6 +60,7 @@ class Job(Protocol):
     subject: str
     payload: bytes
     deliveries: int  #: 1 the first time; more proves only that an earlier lease ran out
+    seq: int  #: its sequence in the stream of jobs: no other job ever had it
 
     def hold(self, on_lost: Callable[[], None]) -> None:
         """Renew the lease until `ack`, `hand_back` or `drop`. `on_lost` is called on the loop when one was late."""

@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 import typer
 
 from nflow import __version__, loop
-from nflow.cli import check, doctor, examples, listing, run, server, start, status, stop, store, worker
+from nflow.cli import check, dead, doctor, examples, listing, run, server, start, status, stop, store, worker
 from nflow.cli.edge import DEBUG, guarded
 from nflow.cli.reading import leave
 
@@ -54,6 +54,7 @@ app.command("worker")(worker.worker)
 app.command("workers")(worker.workers)
 app.command("server")(server.server)
 app.add_typer(store.app, name="store")
+app.add_typer(dead.app, name="dead")
 app.add_typer(examples.app, name="examples")
 
 

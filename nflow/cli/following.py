@@ -3,20 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import ParamSpec
 
 from nflow.bus.port import Record
 from nflow.cli.lines import Lines
+from nflow.cli.lookout import Lookout
 from nflow.cli.screen import Screen
 from nflow.cli.summary import Part
 from nflow.cli.view import RunView
 from nflow.client import Client, Following
-from nflow.core.events import Event
+from nflow.core.events import Event, RunStarted
 from nflow.core.ids import RunId
-from nflow.models.plan import ids_of, retry_of
-from nflow.models.workflow import Workflow
+from nflow.core.spec import WorkflowSpec
+from nflow.engine.engine import Engine
+from nflow.engine.serving import Needs
+from nflow.errors import BlobLost
+from nflow.wire.messages import unpack_events
 
 P = ParamSpec("P")
 
@@ -56,28 +60,48 @@ class Stage:
         self._thread.shutdown(wait=False)
 
 
-def view_of(workflow: Workflow) -> RunView:
+def view_of(spec: WorkflowSpec) -> RunView:
     """A view of a run of this workflow that has not begun."""
-    graphs = {name: dag.graph() for name, dag in workflow.startable.items()}
     retries = {
-        (name, id_): retry
-        for name, graph in graphs.items()
-        for id_, task in zip(ids_of(graph.tasks), graph.tasks, strict=True)
-        if (retry := retry_of(task, workflow.dags[name])) is not None
+        (name, task.id): task.retry for name, dag in spec.dags.items() for task in dag.tasks if task.retry is not None
     }
-    return RunView({name: len(graph.tasks) for name, graph in graphs.items()}, retries)
+    return RunView({name: len(dag.tasks) for name, dag in spec.dags.items()}, retries)
 
 
-async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool) -> None:
-    """Show a run until it has ended: what it does and, `with_lines`, what its tasks write. The view knows the rest."""
+async def view_of_known(engine: Engine, run: RunId) -> RunView:
+    """A view of a run that may have begun, with what its log says of its workflow."""
+    page = await engine.bus.read(engine.subjects.own(run), limit=1)
+    for started in (event for record in page.records for event in unpack_events(record.payload)):
+        if isinstance(started, RunStarted):
+            with suppress(BlobLost):  # of an old run: all but its sizes and retries is known
+                return view_of(await engine.specs.get(started.spec))
+    return RunView({})
+
+
+async def follow(
+    client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool, needs: Needs | None = None
+) -> None:
+    """Show a run until it has ended. The view knows the rest.
+
+    Args:
+        client: Follows it.
+        run: Which.
+        view: Takes in what it does.
+        stage: Shows it.
+        with_lines: Show what its tasks write, too.
+        needs: Queues that others are to serve; that nobody does is told. None: this process serves them.
+    """
     engine, screen = client.engine, stage.screen
     over = asyncio.Event()
+    lookout = None if needs is None else Lookout(engine, run, needs, stage.note)
 
     def on_event(event: Event, record: Record) -> None:
         view.take(event, record)
         for text in view.news:
             stage.note(text)
         view.news.clear()
+        if lookout is not None:
+            lookout.on_event()
         if view.finished:
             over.set()
 
@@ -85,6 +109,8 @@ async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, wit
         around.enter_context(screen.showing())
         if screen.moves:
             await around.enter_async_context(_moving(client, view, stage))
+        if lookout is not None:
+            await around.enter_async_context(lookout)
         following = await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
             await around.enter_async_context(Lines(engine, run, lambda lines: stage.show(screen.lines, lines)))

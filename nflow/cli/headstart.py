@@ -23,7 +23,7 @@ class HeadStart:
         self._settings = settings
         environment = slot_environment()
         count = min(settings.worker.slots, SLOTS) if works else 0
-        self._spawned = [spawn(environment) for _ in range(count)]
+        self._spawned = [spawn(environment, settings.worker.slot_memory) for _ in range(count)]
         self.attachment: Future[Attachment] | None = None  #: None where a server is configured
 
     def attach(self) -> None:

@@ -2,9 +2,10 @@
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from nflow.engine.serving import Lack, Needs, served_by
 from nflow.errors import UsageError
 from nflow.models.workflow import Workflow
 from nflow.wire.python import python_tag
@@ -28,24 +29,67 @@ def require_names(workflow: Workflow, queue: str) -> None:
         raise UsageError(f"A queue of {workflow.name} has no name. Give it one, or leave it out for the default.")
 
 
+def needs_of(workflow: Workflow, queue: str) -> Needs:
+    """What a run of this workflow from here needs to have served."""
+    tasks = {task.queue for dag in workflow.startable.values() for task in dag.graph().tasks}
+    return Needs(queues=tuple(needed_queues(workflow, queue)), tasks=frozenset(tasks), python=python_tag())
+
+
 async def advice(engine: "Engine", workflow: Workflow, queue: str) -> str | None:
     """What a person should do for a run of this workflow to go on; None if there are workers for all of it."""
     from nflow.worker.heartbeat import workers  # noqa: PLC0415 - of the bus, which comes after bad input is told
 
     listed = await workers(engine)
-    if not listed:
+    lacks = served_by(listed).lacks(needs_of(workflow, queue))
+    return lack_of_all(list(lacks.values()), anybody=bool(listed)) if lacks else None
+
+
+def lack_of_all(lacks: Sequence[Lack], *, anybody: bool) -> str:
+    """What a person should do about all that a run will lack."""
+    if not anybody:
         return "No worker is there yet, and the run waits for one. Start it: nflow worker"
-    served = {name for entry in listed for name in entry.queues}
-    unserved = [name for name in needed_queues(workflow, queue) if name not in served]
-    if unserved:
+    if unserved := [lack.queue for lack in lacks if not lack.python]:
         return f"No worker serves {_shown(unserved)} yet, and the run waits for one. Start it: {_serving(unserved)}"
-    tasks = {task.queue for dag in workflow.startable.values() for task in dag.graph().tasks}
-    ours = {name for entry in listed if entry.python == python_tag() for name in entry.queues}
-    if not tasks <= ours:
-        return (
-            f"No worker has this Python, {python_tag()}; the tasks wait for one, as only its like can open their code."
+    needed = lacks[0].python
+    return f"No worker has this Python, {needed}; the tasks wait for one, as only its like can open their code."
+
+
+def lack_of_some(lacks: Sequence[Lack]) -> Iterator[str]:
+    """What a person should do about jobs that wait now, a line for each thing to do."""
+    if unserved := [lack.queue for lack in lacks if not lack.python]:
+        them = "it" if len(unserved) == 1 else "them"
+        yield (
+            f"{_quoted(unserved)}: no worker serves {them}, and the run waits for one. Start it: {_serving(unserved)}"
         )
-    return None
+    for lack in lacks:
+        if lack.python:
+            needed, there = _version(lack.python), ", ".join(map(_version, lack.there))
+            yield (
+                f"{_quoted([lack.queue])}: a job needs Python {needed}, the workers have {there}. "
+                f"Start one with Python {needed}: {_serving([lack.queue])}"
+            )
+
+
+def served_now(queues: Sequence[str]) -> str:
+    """That workers have come for what had none."""
+    return f"{_quoted(queues)} {'is' if len(queues) == 1 else 'are'} served now."
+
+
+def waits_for(lack: Lack) -> str:
+    """Why a run does not move, in few words."""
+    python = f" with Python {_version(lack.python)}" if lack.python else ""
+    return f"waits for a worker on queue '{_shown([lack.queue])}'{python}"
+
+
+def _quoted(queues: Sequence[str]) -> str:
+    names = ", ".join(f"'{_shown([name])}'" for name in queues)
+    return f"Queue {names}" if len(queues) == 1 else f"Queues {names}"
+
+
+def _version(tag: str) -> str:
+    """`py311` as people write it."""
+    digits = tag.removeprefix("py")
+    return f"{digits[:1]}.{digits[1:]}" if digits.isdecimal() else tag
 
 
 def _shown(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from nflow.cli.arguments import (
     ArgumentsArgument,
+    DeadlineOption,
     JsonOption,
     KeepDataOption,
     QueueOption,
@@ -15,15 +16,17 @@ from nflow.cli.arguments import (
     load_settings,
     load_workflow,
     parse_arguments,
+    usual_policy,
 )
 from nflow.cli.edge import log_to_stderr
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917 - the flags of a command
     workflow: WorkflowArgument,
     arguments: ArgumentsArgument = None,
     queue: QueueOption = "workflow",
     keep_data: KeepDataOption = False,
+    deadline: DeadlineOption = None,
     slots: Annotated[
         int | None, typer.Option("--slots", help="Tasks to run at a time; by default the number of cores.", min=1)
     ] = None,
@@ -43,9 +46,9 @@ def run(
     [dim]Example:[/dim]  nflow run examples/phase_id.py data=profiles out=results
     """
     log_to_stderr(logging.ERROR)
-    settings = load_settings(server, worker__slots=slots)
+    settings = load_settings(server, worker__slots=slots, policy__deadline=deadline)
     values = parse_arguments(arguments)
-    loaded = load_workflow(workflow, settings)
+    loaded = load_workflow(workflow, settings, deadline=deadline)
     works = settings.server.url is None if work is None else work
     from nflow.cli.headstart import HeadStart  # noqa: PLC0415 - what imports little starts first
 
@@ -56,7 +59,7 @@ def run(
 
         require_names(loaded, queue)
         with writing_to_stderr():
-            shipment = pack(loaded, values)  # bad input is told before a server is started
+            shipment = pack(loaded, values, usual_policy(settings))  # bad input is told before a server is started
         head_start.attach()
         from nflow import loop  # noqa: PLC0415 - the bus and all that is needed only from here on
         from nflow.cli.running import Running  # noqa: PLC0415

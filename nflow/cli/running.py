@@ -10,21 +10,22 @@ from nflow.cli.following import Stage, follow, view_of
 from nflow.cli.headstart import HeadStart
 from nflow.cli.interrupts import Interrupts
 from nflow.cli.leftover import going_on, left_over, still_to_end
-from nflow.cli.needs import advice, needed_queues
+from nflow.cli.needs import needed_queues, needs_of
 from nflow.cli.screen import screen
 from nflow.cli.streams import say
 from nflow.cli.summary import as_json, summary
 from nflow.cli.view import RunView
+from nflow.cli.working import duties_of
 from nflow.client import Client
-from nflow.config import Settings, slot_environment
+from nflow.config import Settings
 from nflow.core.events import Status
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
 from nflow.errors import NflowError
 from nflow.models.workflow import Workflow
-from nflow.session import open_engine, retention
+from nflow.session import open_engine
 from nflow.shipment import Shipment
-from nflow.worker.duties import Duties
+from nflow.wire.messages import unpack_spec
 from nflow.worker.worker import Worker
 
 #: What ends within so many seconds is not worth a word.
@@ -77,9 +78,7 @@ class Running:
             self._stage.note(going_on(before))
         async with self._working(engine, head_start):
             run = await client.send(self._shipment, queue=self._queue, keep_data=self._keep_data)
-            if not self._works and (missing := await advice(engine, self._workflow, self._queue)):
-                self._stage.note(missing)
-            view = view_of(self._workflow)
+            view = view_of(unpack_spec(self._shipment.spec))
             await self._follow(client, run, view)
             self._code = self._code_of(view)
             await self._tell(run, view)
@@ -89,7 +88,8 @@ class Running:
     async def _follow(self, client: Client, run: RunId, view: RunView) -> None:
         try:
             with self._interrupts.first(lambda: self._stop(client, run)):
-                await follow(client, run, view, self._stage, with_lines=True)
+                needs = None if self._works else needs_of(self._workflow, self._queue)
+                await follow(client, run, view, self._stage, with_lines=True, needs=needs)
         except asyncio.CancelledError:
             how = "To go on: nflow worker" if self._works else f"To stop it: nflow stop {run}"
             self._stage.note(f"Left {self._workflow.name} ({run}) as it is. {how}")
@@ -126,14 +126,7 @@ class Running:
         if not self._works:
             yield
             return
-        settings = self._settings.worker
-        duties = Duties(
-            queues=tuple(dict.fromkeys((*settings.queues, *needed_queues(self._workflow, self._queue)))),
-            slots=settings.slots,
-            tasks_per_slot=settings.tasks_per_slot,
-            retention=retention(self._settings),
-            environment=slot_environment(),
-        )
+        duties = duties_of(self._settings, needed_queues(self._workflow, self._queue))
         worker = Worker(engine, duties, head_start.take_slots())
         try:
             await worker.start()

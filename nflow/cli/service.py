@@ -172,5 +172,5 @@ async def _dead_letters(engine: Engine) -> Finding:
     page = await engine.bus.read(engine.subjects.dead_letters(), limit=1)
     count = len(page.records) + page.pending
     if count:
-        return warning("dead letters", f"{count}", "Messages that nobody could read; the logs of the workers say why.")
+        return warning("dead letters", f"{count}", "Jobs that no worker could handle, and why: nflow dead list")
     return ok("dead letters", "none")

@@ -7,6 +7,7 @@ import typer
 
 from nflow.cli.arguments import (
     ArgumentsArgument,
+    DeadlineOption,
     KeepDataOption,
     QueueOption,
     ServerOption,
@@ -14,12 +15,14 @@ from nflow.cli.arguments import (
     load_settings,
     load_workflow,
     parse_arguments,
+    usual_policy,
 )
 
 if TYPE_CHECKING:
     from nflow.client import Client
     from nflow.config import Settings
     from nflow.core.ids import RunId
+    from nflow.engine.serving import Needs
     from nflow.models.workflow import Workflow
     from nflow.shipment import Shipment
 
@@ -29,6 +32,7 @@ def start(
     arguments: ArgumentsArgument = None,
     queue: QueueOption = "workflow",
     keep_data: KeepDataOption = False,
+    deadline: DeadlineOption = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Return when the run has ended; exit code 1 if it failed or was stopped.")
     ] = False,
@@ -42,12 +46,12 @@ def start(
     from nflow.cli.reading import writing_to_stderr  # noqa: PLC0415
     from nflow.shipment import pack  # noqa: PLC0415
 
-    settings = load_settings(server)
+    settings = load_settings(server, policy__deadline=deadline)
     values = parse_arguments(arguments)
-    loaded = load_workflow(workflow, settings)
+    loaded = load_workflow(workflow, settings, deadline=deadline)
     require_names(loaded, queue)
     with writing_to_stderr():
-        shipment = pack(loaded, values)  # bad input is told before anything is started
+        shipment = pack(loaded, values, usual_policy(settings))  # bad input is told before anything is started
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
     return loop.run(_start(settings, loaded, shipment, queue=queue, keep_data=keep_data, wait=wait))
@@ -56,7 +60,7 @@ def start(
 async def _start(
     settings: "Settings", workflow: "Workflow", shipment: "Shipment", *, queue: str, keep_data: bool, wait: bool
 ) -> int:
-    from nflow.cli.needs import advice  # noqa: PLC0415
+    from nflow.cli.needs import advice, needs_of  # noqa: PLC0415
     from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
@@ -65,23 +69,26 @@ async def _start(
         run = await client.send(shipment, queue=queue, keep_data=keep_data)
         sys.stdout.write(f"{run}\n")
         sys.stdout.flush()
+        if wait:
+            return await _wait(client, run, shipment, needs_of(workflow, queue))
         if text := await advice(engine, workflow, queue):
             sys.stderr.write(f"{text}\n")
-        return await _wait(client, run, workflow) if wait else 0
+        return 0
 
 
-async def _wait(client: "Client", run: "RunId", workflow: "Workflow") -> int:
+async def _wait(client: "Client", run: "RunId", shipment: "Shipment", needs: "Needs") -> int:
     """Follow the run on stderr: stdout has its id alone."""
     from nflow.cli.edge import FAILED  # noqa: PLC0415
     from nflow.cli.following import Stage, follow, view_of  # noqa: PLC0415
     from nflow.cli.screen import screen  # noqa: PLC0415
     from nflow.cli.summary import summary  # noqa: PLC0415
     from nflow.core.events import Status  # noqa: PLC0415
+    from nflow.wire.messages import unpack_spec  # noqa: PLC0415
 
-    stage, view = Stage(screen(workflow.name, quiet=True)), view_of(workflow)
+    stage, view = Stage(screen(shipment.workflow, quiet=True)), view_of(unpack_spec(shipment.spec))
     try:
-        await follow(client, run, view, stage, with_lines=False)
-        await stage.summary(summary(workflow.name, run, view))
+        await follow(client, run, view, stage, with_lines=False, needs=needs)
+        await stage.summary(summary(shipment.workflow, run, view, with_output=True))
     finally:
         stage.close()
     assert view.finished is not None

@@ -9,6 +9,8 @@ from nflow.cli.streams import say
 from nflow.cli.table import print_json, print_table, when
 
 if TYPE_CHECKING:
+    from nflow.cli.view import RunView
+    from nflow.client import Client
     from nflow.config import Settings
     from nflow.engine.runs import RunEntry
 
@@ -31,7 +33,7 @@ def status(
     settings = load_settings(server)
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
-    entries, now = loop.run(_entries(settings, run))
+    entries, view, now = loop.run(_entries(settings, run))
     shown = entries if every or run is not None else _recent(entries)
     if as_json:
         print_json(shown)
@@ -39,17 +41,35 @@ def status(
         _show(shown, now)
     else:
         say("No runs yet. Start one: nflow run sequence")
+    if view is not None and not as_json:
+        from nflow.cli.screen import screen  # noqa: PLC0415
+        from nflow.cli.summary import failures  # noqa: PLC0415
+
+        screen("").summary(failures(view, with_output=True))
 
 
-async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], float]":
-    """What there is, and the time by the server's clock."""
-    from nflow.client import Client  # noqa: PLC0415 - the bus is needed only from here on
+async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None, float]":
+    """The entries; of a single run that has tasks which failed, all that is known of it as well; the server's time."""
+    from nflow.cli.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
+    from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
-        entries = await client.runs() if run is None else [await client.find(run)]
-        return entries, await engine.bus.server_time()
+        now = await engine.bus.server_time()
+        if run is None:
+            return await explained(engine, await client.runs(), closely=False), None, now
+        entry = await client.find(run)
+        return await explained(engine, [entry], closely=True), await _view(client, entry), now
+
+
+async def _view(client: "Client", entry: "RunEntry") -> "RunView | None":
+    from nflow.cli.following import view_of_known  # noqa: PLC0415
+    from nflow.client import Following  # noqa: PLC0415
+
+    view = await view_of_known(client.engine, entry.run)
+    async with Following(client.engine, client.engine.subjects.run_events(entry.run), view.take):
+        return view if view.failures else None
 
 
 def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":

@@ -21,13 +21,18 @@ def stop(
         float | None,
         typer.Option("--grace", help="Seconds until tasks that go on are killed; by default 10.", min=0),
     ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Kill running tasks at once: the same as --grace 0.")] = False,
     server: ServerOption = None,
 ) -> None:
     """Stop a run: nothing new starts, running tasks are told, and killed after their grace.
 
-    [dim]Example:[/dim]  nflow stop @last
+    A run that is stopping already can be stopped again, with less grace.
+
+    [dim]Example:[/dim]  nflow stop @last --now
     """
-    settings = load_settings(server, worker__grace=grace)
+    if now and grace:
+        raise UsageError("--now leaves running tasks no time, and --grace does. Give one of them.")
+    settings = load_settings(server, worker__grace=0 if now else grace)
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
     loop.run(_stop(settings, run, dag))

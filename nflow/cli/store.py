@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nflow.cli.arguments import JsonOption, ServerOption, load_settings
+from nflow.cli.confirming import confirm
 from nflow.cli.edge import FAILED
 from nflow.cli.streams import say
 from nflow.cli.table import print_json
-from nflow.errors import UsageError
 
 if TYPE_CHECKING:
     from nflow.cli.stored import StoredData
@@ -146,7 +146,7 @@ def rm(
                 say(f"Removed '{key}' of {whose}.")
                 return
             data.refuse_while_going_on(force=force)
-            _ask(f"Remove all data of {whose}?", yes=yes)
+            confirm(f"Remove all data of {whose}?", yes=yes)
             await data.drop()
             say(f"Removed all data of {whose}.")
 
@@ -170,11 +170,3 @@ def _printed(text: str, notes: list[str], missing: list[str]) -> int:
     for note in (*notes, *missing):
         sys.stderr.write(f"nflow: {note}\n")
     return FAILED if missing else 0
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody can be asked here: add --yes.")
-    typer.confirm(question, abort=True)

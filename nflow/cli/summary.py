@@ -18,20 +18,28 @@ class Part(NamedTuple):
     style: str = ""
 
 
-def summary(name: str, run: RunId, view: RunView) -> Iterator[Part]:
-    """How the run of workflow `name` ended: its failures with their tracebacks, then one line."""
+def summary(name: str, run: RunId, view: RunView, *, with_output: bool = False) -> Iterator[Part]:
+    """How the run of workflow `name` ended: its failures with their tracebacks, then one line.
+
+    `with_output` is for where nothing was shown of what the tasks wrote: those that failed then tell the end of it.
+    """
     assert view.finished is not None, "it goes on"
-    for failure in view.failures:
-        yield from _failure(failure)
-    unshown = view.counts["failed"] - len(view.failures)
-    if view.failures and unshown > 0:
-        yield Part(f"... and {unshown} more failed.\n", "red")
+    yield from failures(view, with_output=with_output)
     status, reason = view.finished.status, view.finished.reason
     yield Part(f"{_MARKS[status]} {name} {status}", _STYLES[status])
     yield Part(f" in {duration(view.seconds)}")
     if reason and status is not Status.SUCCEEDED:
         yield Part(f": {reason.splitlines()[0]}")
     yield Part(f"  ({', '.join([*_counted(view), f'run {run}'])})\n", "dim")
+
+
+def failures(view: RunView, *, with_output: bool) -> Iterator[Part]:
+    """The tasks that failed for good: why, where, and what can be done about it."""
+    for failure in view.failures:
+        yield from _failure(failure, with_output=with_output)
+    unshown = view.counts["failed"] - len(view.failures)
+    if view.failures and unshown > 0:
+        yield Part(f"... and {unshown} more failed.\n", "red")
 
 
 def as_json(name: str, run: RunId, view: RunView) -> dict[str, object]:
@@ -43,17 +51,7 @@ def as_json(name: str, run: RunId, view: RunView) -> dict[str, object]:
         "reason": view.finished.reason if view.finished else "",
         "seconds": round(view.seconds, 6) if view.finished else None,
         "tasks": dict(view.counts),
-        "failures": [
-            {
-                "dag": failure.dag,
-                "task": failure.task,
-                "host": failure.host,
-                "type": failure.error.type,
-                "message": failure.error.message,
-                "traceback": failure.error.traceback,
-            }
-            for failure in view.failures
-        ],
+        "failures": [_plain(failure) for failure in view.failures],
     }
 
 
@@ -66,10 +64,42 @@ def duration(seconds: float, *, digits: int = 2) -> str:
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
 
 
-def _failure(failure: Failure) -> Iterator[Part]:
-    yield Part(f"{failure.dag}/{failure.task} failed on {failure.host}:\n", "red")
-    words = failure.error.traceback.rstrip() or f"{failure.error.type}: {failure.error.message}"
-    yield Part(f"{words}\n")
+def _failure(failure: Failure, *, with_output: bool) -> Iterator[Part]:
+    event = failure.event
+    error, who = event.error, event.provenance
+    attempt = f"attempt {event.attempt}, " if event.attempt > 1 else ""
+    yield Part(f"{failure.dag}/{event.task} failed on {who.host} ({attempt}worker {who.worker}):\n", "red")
+    if error.traceback:
+        yield Part(f"{error.traceback.rstrip()}\n")
+    if error.message not in error.traceback or not error.traceback:
+        yield Part(f"{error.words}\n")
+    if error.hint:
+        yield Part(f"{error.hint}\n", "yellow")
+    if with_output and event.output:
+        yield Part("The end of its output:\n", "dim")
+        yield from (Part(f"  {line}\n") for line in event.output)
+
+
+def _plain(failure: Failure) -> dict[str, object]:
+    event = failure.event
+    error, who = event.error, event.provenance
+    return {
+        "dag": failure.dag,
+        "task": event.task,
+        "attempt": event.attempt,
+        "execution": event.execution,
+        "worker": who.worker,
+        "host": who.host,
+        "pid": who.pid,
+        "seconds": round(max(who.end - who.start, 0.0), 6),
+        "peak_memory_bytes": who.peak_memory_bytes,
+        "exit_code": event.exit_code,
+        "type": error.type,
+        "message": error.message,
+        "hint": error.hint,
+        "traceback": error.traceback,
+        "output": list(event.output),
+    }
 
 
 def _counted(view: RunView) -> list[str]:

@@ -10,7 +10,6 @@ from nflow.core.events import (
     DagFinished,
     DagStarted,
     Event,
-    RemoteError,
     RunFinished,
     RunStarted,
     StopRequested,
@@ -23,8 +22,9 @@ from nflow.core.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from nflow.core.ids import DagId, TaskId
+from nflow.core.ids import DagId, DagName, TaskId
 from nflow.core.retry import RetrySpec, pause_after
+from nflow.core.workflow_state import name_of as dag_name_of
 from nflow.wire.subjects import event_place, name_of, token
 
 _ENDS = {
@@ -35,7 +35,7 @@ _ENDS = {
     TaskAborted: "cancelled",
 }
 
-Retries: TypeAlias = Mapping[tuple[str, TaskId], RetrySpec]
+Retries: TypeAlias = Mapping[tuple[DagName, TaskId], RetrySpec]
 
 #: Failures that are kept with their tracebacks; of a fan-out that fails 10 000 times the rest is but counted.
 MOST_FAILURES = 5
@@ -49,9 +49,7 @@ class Failure:
     """A task that failed, and why."""
 
     dag: DagId
-    task: TaskId
-    host: str
-    error: RemoteError
+    event: TaskFailed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,18 +179,17 @@ class RunView:
         dag = self._dag(name)
         is_over = not (isinstance(event, TaskFailed) and self._is_tried_again(event, name))
         if isinstance(event, TaskFailed) and is_over and len(self.failures) < MOST_FAILURES:
-            host = event.provenance.host
-            self.failures.append(Failure(dag=name, task=event.task, host=host, error=event.error))
+            self.failures.append(Failure(dag=name, event=event))
         if dag is not None:  # else its end was counted already, and this came late
             dag.take(event, is_over=is_over)
 
     def _is_tried_again(self, event: TaskFailed, name: DagId) -> bool:
         """Whether another attempt follows; the news of it are kept to be told."""
-        retry = self._retries.get((name.rpartition(":")[0], event.task))
+        retry = self._retries.get((dag_name_of(name), event.task))
         pause = pause_after(retry, event.attempt, event.error, seed=(name, event.task))
         if retry is None or pause is None or self.stopping is not None:
             return False
-        what = f"{event.error.type}: {event.error.message.partition(chr(10))[0]}"
+        what = event.error.words.partition("\n")[0]
         self.news.append(
             f"{name}/{event.task} failed on {event.provenance.host}: {what}. "
             f"Attempt {event.attempt + 1} of {retry.attempts} follows in {pause:.3g} s."

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Iterable
 
 from nflow.cli.edge import FAILED
 from nflow.config import Settings, slot_environment
@@ -14,15 +15,24 @@ from nflow.worker.worker import Worker
 _log = logging.getLogger("nflow.worker")
 
 
-async def work(settings: Settings, name: str | None) -> None:
-    """Take work until signals end it: the first drains, the second hands back what runs, the third kills."""
-    duties = Duties(
-        queues=tuple(settings.worker.queues),
-        slots=settings.worker.slots,
-        tasks_per_slot=settings.worker.tasks_per_slot,
+def duties_of(settings: Settings, queues: Iterable[str] = ()) -> Duties:
+    """What a worker is to do by the settings, in further `queues` too."""
+    given = settings.worker
+    return Duties(
+        queues=tuple(dict.fromkeys((*given.queues, *queues))),
+        slots=given.slots,
+        tasks_per_slot=given.tasks_per_slot,
+        slot_memory=given.slot_memory,
+        recycle_memory=given.recycle_memory,
+        kill_after=given.kill_after,
         retention=retention(settings),
         environment=slot_environment(),
     )
+
+
+async def work(settings: Settings, name: str | None) -> None:
+    """Take work until signals end it: the first drains, the second hands back what runs, the third kills."""
+    duties = duties_of(settings)
     async with open_engine(settings, name=name, works=True) as engine:
         worker = Worker(engine, duties)
         leaving = _Leaving(worker)  # before it takes work: from then on a signal must not end it unasked

@@ -70,6 +70,7 @@ def wake(run: DagRun, task: TaskId, attempt: int) -> list[Command]:
     """
     position = run.graph.index[task]
     is_due = run.states[position] is TaskState.RETRYING and run.claims[position] == (attempt, 0)
+    is_due = is_due and run.open[position] == 0  # else what it needs is yet to be read; it is asked for again then
     return [_next_step(run, position)] if is_due and run.stopping is None else []
 
 
@@ -181,7 +182,7 @@ def _failed(run: DagRun, position: int, event: TaskFailed) -> list[Command]:
             return _wake(run, position)
         case OnFailure.STOP_DAG:
             return _stop(run, reason)
-    return _stop(run, reason, _cause(run, event, f"{reason}: {error.type}: {error.message}", Status.FAILED))
+    return _stop(run, reason, _cause(run, event, f"{reason}: {error.words}", Status.FAILED))
 
 
 def _succeeded(run: DagRun, position: int, event: TaskSucceeded) -> list[Command]:
@@ -219,7 +220,12 @@ def _recorded_as_cancelled(run: DagRun, position: int, reason: str) -> list[Comm
 def _wake(run: DagRun, position: int) -> list[Command]:
     """What follows for the successors of a task that is settled and stops nobody."""
     ready, skipped = _woken_by(run, position)
-    return [*_record(run.unseen[each] for each in skipped), *(_next_step(run, each) for each in ready)]
+    return [*_record(run.unseen[each] for each in skipped), *(_follow(run, each) for each in ready)]
+
+
+def _follow(run: DagRun, position: int) -> Command:
+    is_between = run.states[position] is TaskState.RETRYING
+    return _wake_later(run, position) if is_between else _next_step(run, position)
 
 
 def _woken_by(run: DagRun, position: int) -> tuple[list[int], list[int]]:
@@ -236,6 +242,8 @@ def _woken_by(run: DagRun, position: int) -> tuple[list[int], list[int]]:
         for child in run.graph.children[parent]:
             run.open[child] -= 1
             state = run.states[child]
+            if state is TaskState.RETRYING and not run.open[child] and run.stopping is None:
+                ready.append(child)  # its last attempt, which an earlier driver had begun, was read before this
             if run.open[child] or state not in (TaskState.WAITING, TaskState.CANCELLED):
                 continue
             if not _may_run(run, child):

@@ -28,6 +28,12 @@ class RemoteError:
     message: str
     traceback: str = ""
     mro: tuple[str, ...] = ()  #: qualified names of the class and its bases, nearest first
+    hint: str = ""  #: what a person can do about it, where that is known
+
+    @property
+    def words(self) -> str:
+        """What was raised, as the last line of a traceback tells it."""
+        return f"{self.type}: {self.message}" if self.message else self.type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +190,8 @@ class TaskFailed(TaskEvent):
     execution: int
     error: RemoteError
     provenance: Provenance
+    output: tuple[str, ...] = ()  #: the last lines that it wrote
+    exit_code: int | None = None  #: of its process, where that ended with it; -N: signal N ended it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

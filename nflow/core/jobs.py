@@ -52,3 +52,4 @@ class TaskJob(Job):
     after: int = 0  #: sequence of the last event of this task that the driver knew; the claim is checked against it
     input: TaskInput | None = None
     input_blob: Ref | None = None
+    timeout: float | None = None  #: seconds that it may take

@@ -31,6 +31,7 @@ class TaskSpec:
     propagate_skip: bool = True  #: when skipped, lets its successors be skipped too
     retry: RetrySpec | None = None
     on_failure: OnFailure = OnFailure.STOP_WORKFLOW
+    timeout: float | None = None  #: seconds that an attempt may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +62,4 @@ class WorkflowSpec:
     dags: Mapping[DagName, DagSpec]
     python: str
     engine: str  #: the version of nflow that wrote this spec; rules that change between versions switch on it
+    deadline: float | None = None  #: seconds that a run may take

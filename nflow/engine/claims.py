@@ -8,13 +8,14 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from nflow.bus.port import Job, Record
-from nflow.core.events import Event, Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
+from nflow.bus.port import LEASE, Job, Record
+from nflow.core.events import Event, Provenance, RemoteError, TaskEvent, TaskFailed, TaskReleased, TaskStarted
 from nflow.core.jobs import TaskJob
+from nflow.engine.dead import DeadLetters
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import Verdict
 from nflow.engine.log import events_of
-from nflow.errors import Conflict, LogDamaged, StorageFull
+from nflow.errors import BusError, Conflict, LogDamaged, StorageFull
 from nflow.wire.messages import pack_events
 
 _log = logging.getLogger(__name__)
@@ -23,8 +24,14 @@ _log = logging.getLogger(__name__)
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 
+#: A claim that took so long may have a successor by now.
+LATE = LEASE / 2
+
 #: An attempt that took this many workers along is failed, so that it does not walk through the whole site.
 LOST_EXECUTIONS = 3
+
+#: Errors of code that a worker cannot fetch or a slot cannot open; values that tasks read have them too.
+_UNREADABLE = frozenset({"BlobLost", "BrokenMessage", "MissingModule"})
 
 
 @dataclass(slots=True)
@@ -38,18 +45,21 @@ class Claim:
     seq: int
     execution: int
     lost: int
+    host: str
 
-    async def settle(self, outcome: bytes) -> bool:
-        """Record the outcome (packed events); False if a successor has claimed the attempt meanwhile.
+    async def settle(self, outcome: TaskEvent | bytes) -> bool:
+        """Record the outcome, which a slot has packed already; False if a successor has claimed the attempt meanwhile.
 
         Raises:
             TooLarge: it does not fit into a message; a shorter one may follow.
         """
         try:
-            await self._store(outcome)
+            await self._store(outcome if isinstance(outcome, bytes) else pack_events([outcome]))
         except Conflict:
             self.drop()
             return False
+        if isinstance(outcome, TaskFailed) and (reason := _unreadable(self.task, outcome)) is not None:
+            await self._keep(reason)
         await self.job.ack()
         self.engine.holdings.discard(self.job)
         return True
@@ -81,6 +91,13 @@ class Claim:
         self.job.drop()
         self.engine.holdings.discard(self.job)
 
+    async def _keep(self, reason: str) -> None:
+        """Keep the job with the dead letters, for whoever finds out about its code. The outcome is what counts."""
+        try:
+            await DeadLetters(self.engine).put(self.job, reason, host=self.host)
+        except BusError:
+            _log.exception("%s cannot be kept with the dead letters", self.job.subject)
+
     async def _store(self, outcome: bytes) -> None:
         """Store the outcome when there is room: it exists only here, and the work would have to be done again."""
         pause = 0.0
@@ -111,12 +128,14 @@ class Claimer:
         expect, execution, lost = task.after, 1, 0
         while True:
             started = self._started(task, execution, lost)
+            asked = asyncio.get_running_loop().time()
             try:
                 seq = await self._engine.bus.append(subject, pack_events([started]), expect=expect)
             except Conflict:
                 pass
             else:
-                return Claim(self._engine, job, task, subject, seq, execution, lost)
+                claim = Claim(self._engine, job, task, subject, seq, execution, lost, self._host)
+                return claim if await _is_in_time(claim, asked) else None
             last = await self._engine.bus.last(subject)
             if last is None:
                 expect = 0
@@ -175,6 +194,14 @@ def _latest(job: Job, last: Record) -> Event | None:
         return None
 
 
+async def _is_in_time(claim: Claim, asked: float) -> bool:
+    """Whether a claim that was asked for then counts: stored, but heard of late, it may have a successor."""
+    if asyncio.get_running_loop().time() - asked <= LATE or await claim.still_mine():
+        return True
+    claim.drop()
+    return False
+
+
 def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:
     """The outcome of an attempt whose workers vanished again and again."""
     message = (
@@ -188,3 +215,10 @@ def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:
         error=RemoteError(type="WorkerLost", message=message),
         provenance=Provenance(worker=earlier.worker, host=earlier.host, pid=0, start=0.0, end=0.0),
     )
+
+
+def _unreadable(task: TaskJob, failed: TaskFailed) -> str | None:
+    """Why the code of the task could not be read, if that is how its attempt failed."""
+    error = failed.error
+    is_of_code = error.message.startswith((f"Task '{task.name}' ", f"The code {task.code} "))
+    return error.words if error.type in _UNREADABLE and is_of_code else None

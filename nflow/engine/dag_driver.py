@@ -41,7 +41,7 @@ class DagDriver(Driver):
         self._claims: dict[TaskId, tuple[TaskStarted, Record]] = {}  # the last ones, while the log is being folded
         self._tasks: dict[TaskId, TaskSpec] = {}
         self._python = ""
-        self._tellings: list[asyncio.Task[None]] = []  # what the workflow must hear before it hears of the end
+        self._before_end: list[asyncio.Task[None]] = []  # what must be on record before the end is
 
     async def _prepare(self) -> None:
         spec = await self.engine.specs.get(self._message.spec)
@@ -101,7 +101,7 @@ class DagDriver(Driver):
                 case _:
                     self._perform_one(command)
         if cancelled:
-            self.spawn(self._cancel_all(cancelled))
+            self._before_end.append(self.spawn(self._cancel_all(cancelled)))
         if len(ready) > DISPATCHES_AT_ONCE:
             self.spawn(self._dispatch_all(ready))
         else:
@@ -115,7 +115,7 @@ class DagDriver(Driver):
             case WakeLater():
                 self.spawn(self._wake_later(command))
             case StopRun():
-                self._tellings.append(self.spawn(self._stop_run(command)))
+                self._before_end.append(self.spawn(self._stop_run(command)))
             case FinishDag():
                 self.spawn(self._finish(command))
 
@@ -160,6 +160,7 @@ class DagDriver(Driver):
             after=self._after.get(task.id, 0),
             input=given,
             input_blob=blob,
+            timeout=task.timeout,
         )
         self.engine.bus.post_job(self._job_subject(task, command.attempt), pack_job(job))
 
@@ -185,7 +186,7 @@ class DagDriver(Driver):
     async def _finish(self, command: FinishDag) -> None:
         self.ending = True
         await self.recorded()
-        await asyncio.gather(*self._tellings)
+        await asyncio.gather(*self._before_end)
         finished = DagFinished(
             dag=self._dag,
             status=command.status,

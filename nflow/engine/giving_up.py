@@ -22,14 +22,13 @@ from nflow.core.events import (
     TaskReleased,
     TaskStarted,
 )
-from nflow.core.ids import DagId, RunId, TaskId
+from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import DagJob, Job, TaskJob, WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.log import readable
 from nflow.engine.runs import RunEntry
 from nflow.errors import Conflict, Fenced, SchemaTooNew
 from nflow.wire.messages import pack_events
-from nflow.wire.subjects import job_place, name_of
 
 _log = logging.getLogger(__name__)
 
@@ -51,46 +50,14 @@ async def give_up(engine: Engine, job: Job, reason: str) -> None:
         _log.info("run %s: somebody else has taken up what was given up here", job.run)
 
 
-async def give_up_unread(engine: Engine, subject: str, reason: str) -> None:
-    """The same for a job that cannot be read, by what its subject tells; unless another one is stored there."""
-    job = _job_at(subject)
-    if job is None or len((await engine.bus.read(subject, limit=2)).records) > 1:
-        return
-    owner = await engine.bus.last(engine.subjects.owner(job.run))
-    if owner is not None or await engine.index.get(job.run) is not None:  # else it is no run of ours
-        await give_up(engine, job, reason)
-
-
-def _job_at(subject: str) -> Job | None:
-    """What the job of this subject asks for, as far as its subject tells."""
-    place = job_place(subject)
-    tokens = [place.queue, *(each for each in (place.run, place.dag, place.task) if each)]
-    match [name for each in tokens if (name := name_of(each)) is not None]:
-        case [queue, run] if not place.dag:
-            return WorkflowJob(run=RunId(run), workflow="", queue=queue, spec="")
-        case [queue, run, dag] if not place.task:
-            return DagJob(run=RunId(run), workflow="", queue=queue, spec="", dag=DagId(dag))
-        case [queue, run, dag, task]:
-            return TaskJob(
-                run=RunId(run),
-                workflow="",
-                queue=queue,
-                dag=DagId(dag),
-                task=TaskId(task),
-                name=task,
-                attempt=place.attempt,
-                code="",
-            )
-        case _:  # a name was too long for a subject
-            return None
-
-
 async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
     subject = engine.subjects.task(job.run, job.dag, job.task)
     last = await engine.bus.last(subject)
     execution = 0
     if last is not None:
         match _latest(last):
+            case None:  # it is damaged, and stands in the way of whoever has work to record
+                pass
             case TaskStarted(execution=latest) | TaskReleased(execution=latest):
                 execution = latest
             case TaskFailed(attempt=attempt) if attempt < job.attempt:

@@ -89,10 +89,11 @@ class Follower:
         delivered one. What is newer than that is on its way, unless nothing arrives any more.
         """
         for _ in range(LOOKS):
-            seen = set(self._ahead)
-            newer, stored = await asyncio.gather(
-                self._count(max(seen, default=self._verified)), self._count(self._verified)
-            )
+            seen, verified = set(self._ahead), self._verified
+            # One after the other: what is stored in between then makes the second too large. Were it the other way
+            # round, it would make up for records that are missing, and these would never be read.
+            newer = await self._count(max(seen, default=verified))
+            stored = await self._count(verified)
             if stored - newer == len(seen):
                 self._advance(seen)
                 if newer and len(self._ahead) == 0:

@@ -25,18 +25,18 @@ class Reconciler:
         """
         self.repaired = 0
         self._every = every
-        self._checks: set[Check] = set()
+        self._checks: dict[Check, None] = {}  # in the order of their coming, the same in every run of a test
         self._clock: asyncio.Task[None] | None = None
 
     def add(self, check: Check) -> None:
         """Call `check` at each tick; it returns the number of records that it had to repair."""
-        self._checks.add(check)
+        self._checks[check] = None
         if self._clock is None and self._every is not None:
             self._clock = asyncio.ensure_future(self._tick_for_ever(self._every))
 
     def discard(self, check: Check) -> None:
         """Call it no more."""
-        self._checks.discard(check)
+        self._checks.pop(check, None)
 
     def close(self) -> None:
         """Stop the clock."""

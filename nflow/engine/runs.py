@@ -60,6 +60,18 @@ class RunIndex:
         """Write or replace the entry of a run."""
         await self._bus.append(self._subjects.kv(BUCKET, entry.run), pack_hint(entry))
 
+    async def note(self, entry: RunEntry) -> None:
+        """Write how far a run is, unless its end is there: what a driver has sent may arrive late."""
+        subject = self._subjects.kv(BUCKET, entry.run)
+        while True:
+            last = await self._bus.last(subject)
+            known = None if last is None or not last.payload else _read(last)
+            if known is not None and not known.is_active:
+                return
+            with suppress(Conflict):
+                await self._bus.append(subject, pack_hint(entry), expect=0 if last is None else last.seq)
+                return
+
     async def announce(self, entry: RunEntry) -> None:
         """Write the entry of a run that was just submitted, unless its driver was faster."""
         with suppress(Conflict):

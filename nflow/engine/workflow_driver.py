@@ -1,5 +1,7 @@
 """Drives one workflow run: starts its dags, grants what tasks ask for, passes stops on, records the end."""
 
+import asyncio
+
 from nflow.bus.port import Job, Record
 from nflow.core import workflow_run
 from nflow.core.commands import Command, FinishRun, StartDag, StopDag
@@ -12,6 +14,10 @@ from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
 from nflow.engine.runs import AT_THE_END, RunEntry
 from nflow.wire.messages import pack_events, pack_job
+
+#: Who stops a run whose time is over, and the seconds that its tasks have left then.
+DEADLINE = "deadline"
+DEADLINE_GRACE = 10.0
 
 
 class WorkflowDriver(Driver):
@@ -26,6 +32,7 @@ class WorkflowDriver(Driver):
         self._started: float | None = None
         self._finished: tuple[RunFinished, float] | None = None
         self._finishing = False
+        self._is_overdue = False  #: the stop of its deadline is on record
 
     async def _prepare(self) -> None:
         self._spec = await self.engine.specs.get(self._message.spec)
@@ -39,9 +46,13 @@ class WorkflowDriver(Driver):
             self._finished = event, record.at
             if self.live:
                 self.spawn(self._close_run(event, record.at))
+        elif isinstance(event, StopRequested) and event.by == DEADLINE:
+            self._is_overdue = True
         commands = workflow_run.apply(self._machine, event)
+        if self.live and isinstance(event, RunStarted):
+            self._watch_deadline()
         if self.live and self._finished is None and self._machine.state is not before:
-            self.spawn(self._note(self._machine.state.value))
+            self.spawn(self.engine.index.note(self._entry(self._machine.state.value)))
         return commands
 
     def _outstanding(self) -> list[Command]:
@@ -51,6 +62,7 @@ class WorkflowDriver(Driver):
         if self._finished is not None:
             self.spawn(self._close_run(*self._finished))
             return []
+        self._watch_deadline()
         return workflow_run.outstanding(self._machine)
 
     def _perform(self, commands: list[Command]) -> None:
@@ -64,7 +76,7 @@ class WorkflowDriver(Driver):
                     self.spawn(self._stop_dag(command))
                 case FinishRun() if not self._finishing:
                     self._finishing = True
-                    self.spawn(self._finish(command))
+                    self.spawn(self._finish())
                 case _:
                     pass
 
@@ -78,6 +90,18 @@ class WorkflowDriver(Driver):
             parameters=self._message.parameters,
         )
         self.record([started])
+
+    def _watch_deadline(self) -> None:
+        if self._spec.deadline is not None and not self._is_overdue:
+            self.spawn(self._stop_at_deadline(self._spec.deadline))
+
+    async def _stop_at_deadline(self, seconds: float) -> None:
+        """Stop the run when it has taken so long, by the server's clock."""
+        assert self._started is not None
+        await asyncio.sleep(self._started + seconds - self.now())  # a clock, not a wait
+        reason = f"the run took longer than its deadline of {seconds:g} s"
+        stop = StopRequested(reason=reason, by=DEADLINE, status=Status.FAILED, grace=DEADLINE_GRACE)
+        await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]))
 
     async def _start_dag(self, command: StartDag) -> None:
         await self.recorded()
@@ -99,28 +123,32 @@ class WorkflowDriver(Driver):
         stop = StopRequested(reason=command.reason, by=command.by, status=command.status, grace=command.grace)
         await self.engine.bus.append(self.engine.subjects.stop(self.run, command.dag), pack_events([stop]))
 
-    async def _finish(self, command: FinishRun) -> None:
+    async def _finish(self) -> None:
         """Record the end, unless a look at the log shows that somebody has asked for more."""
         await self.recorded()
-        if await self.follower.complete() and self._machine.is_due:  # a push may have been faster than the look
-            self.record([RunFinished(status=command.status, reason=command.reason)])
-            return
-        self._finishing = False
-        self._perform(workflow_run.outstanding(self._machine))
+        is_complete = await self.follower.complete()
+        match workflow_run.outstanding(self._machine):  # asked anew: a push may have been faster than the look
+            case [*_, FinishRun(status=status, reason=reason)] if is_complete:
+                self.record([RunFinished(status=status, reason=reason)])
+            case commands:
+                self._finishing = False
+                self._perform(commands)
 
     async def _close_run(self, finished: RunFinished, at: float) -> None:
         """The end is recorded: tell people, and let go of what only a failed run may need again."""
         self.ending = True
         keeps_data = finished.status is not Status.SUCCEEDED or self._message.keep_data
         dropped = "" if keeps_data else AT_THE_END
-        await self._note(finished.status.value, ended=at, reason=finished.reason, dropped=dropped)
+        await self.engine.index.put(
+            self._entry(finished.status.value, ended=at, reason=finished.reason, dropped=dropped)
+        )
         if not keeps_data:
             await self.engine.store.drop(self.run)
             await self.engine.blobs.drop(self.run)
         self.end()
 
-    async def _note(self, state: str, *, ended: float | None = None, reason: str = "", dropped: str = "") -> None:
-        entry = RunEntry(
+    def _entry(self, state: str, *, ended: float | None = None, reason: str = "", dropped: str = "") -> RunEntry:
+        return RunEntry(
             run=self.run,
             workflow=self._message.workflow,
             state=state,
@@ -131,4 +159,3 @@ class WorkflowDriver(Driver):
             reason=reason,
             dropped=dropped,
         )
-        await self.engine.index.put(entry)

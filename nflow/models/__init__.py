@@ -11,6 +11,7 @@ from nflow.models.datastore import DataStoreDocument, DataStoreDocumentSection
 from nflow.models.exceptions import AbortWorkflow, StopTask
 from nflow.models.gone import missing
 from nflow.models.parameters import Option, Parameters
+from nflow.models.policy import Policy
 from nflow.models.retry import Retry
 from nflow.models.task import BaseTask, TaskStatus
 from nflow.models.task_context import TaskContext
@@ -28,6 +29,7 @@ __all__ = [
     "MultiTaskData",
     "Option",
     "Parameters",
+    "Policy",
     "Retry",
     "StopTask",
     "TaskContext",

@@ -10,7 +10,8 @@ from typing import Any, Self, TypeAlias, TypeVar
 from nflow.errors import DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError
 from nflow.models.mistakes import advice, shown
 from nflow.models.place import Place, Placed, here, place_of
-from nflow.models.retry import OnFailure, Retry, on_failure_of
+from nflow.models.policy import policy_of
+from nflow.models.retry import Retry
 from nflow.models.task import BaseTask, check_queue, check_task
 
 Children: TypeAlias = BaseTask | Sequence[BaseTask | None] | Mapping[Any, str | None] | None
@@ -38,6 +39,7 @@ class Dag(Placed):
         retry: How often each of its tasks is tried, unless the task says otherwise.
         on_failure: What becomes of the others when one of its tasks has failed for good, unless the task says
             otherwise: "stop_workflow" (by default), "stop_dag" or "skip_successors".
+        timeout: Seconds that an attempt at one of its tasks may take, unless the task says otherwise.
     """
 
     def __init__(
@@ -48,7 +50,8 @@ class Dag(Placed):
         queue: str = "dag",
         schema: Mapping[TaskT, Children] | None = None,
         retry: Retry | None = None,
-        on_failure: str = OnFailure.STOP_WORKFLOW,
+        on_failure: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise WorkflowDefinitionError(f"A Dag needs a name, some text; this one got {name!r}.")
@@ -56,8 +59,7 @@ class Dag(Placed):
         self.name = name
         self.autostart = autostart
         self.queue = queue
-        self.retry = retry
-        self.on_failure = on_failure_of(on_failure, f"dag {name!r}")
+        self._nflow_policy = policy_of(f"dag {name!r}", retry=retry, on_failure=on_failure, timeout=timeout)
         self._schema: Mapping[Any, Any] | None = schema
         self._graph: Graph | None = None
         self._shape: object = None  # of the schema, when the graph was made of it

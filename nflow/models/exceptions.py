@@ -37,6 +37,7 @@ __all__ = [
     "LightflowException",
     "StopTask",
     "TaskReturnActionInvalid",
+    "Terminated",
     "WorkflowArgumentError",
     "WorkflowDefinitionError",
     "WorkflowImportError",
@@ -48,6 +49,13 @@ ConfigLoadError = ConfigOverwriteError = ConfigNotDefinedError = ConfigFieldErro
 DataStoreNotConnected = StoreUnavailable
 DataStoreGridfsIdInvalid = BlobLost
 DataStoreDecodeUnknownType = StoreTypeError
+
+
+class Terminated(BaseException):
+    """Raised in the middle of a task that has to end now: SIGTERM has come, and SIGKILL follows.
+
+    No error, so that `except Exception` lets it through: there is time for `finally` and `callback_finally`, no more.
+    """
 
 
 class TaskEnding(NflowError):

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from nflow.errors import TaskReturnActionInvalid
 from nflow.models.action import Action
 from nflow.models.datastore import DataStoreDocument
-from nflow.models.exceptions import AbortWorkflow, StopTask
+from nflow.models.exceptions import AbortWorkflow, StopTask, Terminated
 from nflow.models.task import BaseTask, TaskStatus
 from nflow.models.task_context import TaskContext
 from nflow.models.task_data import MultiTaskData, TaskData
@@ -82,7 +82,7 @@ def _closing(
     if task.callback_finally is None:
         return status, error
     try:
-        task.callback_finally(status, *around)
+        task.callback_finally(_told(status, error, around), *around)
     except BaseException as late:  # noqa: BLE001 - user code ends here
         if _status_of(late).value > status.value:
             late.__context__ = late.__context__ or error
@@ -90,6 +90,12 @@ def _closing(
         if error is not None:
             error.add_note(f"callback_finally of task {task.name!r} then raised {late!r}")
     return status, error
+
+
+def _told(status: TaskStatus, error: BaseException | None, around: Surroundings) -> TaskStatus:
+    """The status as the task's own callback hears it: one that is ended by a stop was stopped, and has not failed."""
+    _, _, signal, _ = around
+    return TaskStatus.Stopped if isinstance(error, Terminated) and signal.is_stopped else status
 
 
 def _status_of(error: BaseException) -> TaskStatus:

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from nflow.core.ids import DagName, TaskId
-from nflow.core.retry import RetrySpec
-from nflow.core.spec import DagSpec, Edge, TaskSpec, WorkflowSpec
+from nflow.core.spec import DagSpec, Edge, OnFailure, TaskSpec, WorkflowSpec
 from nflow.errors import NotShippable, UsageError
 from nflow.models.dag import Dag
 from nflow.models.place import place_of
-from nflow.models.retry import Retry
+from nflow.models.policy import NOTHING_SAID, Policy, limit_of, said_by
 from nflow.models.task import BaseTask
 from nflow.models.workflow import Workflow, require_graph
 
@@ -17,8 +16,10 @@ Ship = Callable[[BaseTask], str]
 """Stores the code of a task, its `shipped()`, and returns the digest to find it by."""
 
 
-def plan(dag: Dag, ship: Ship) -> DagSpec:
+def plan(dag: Dag, ship: Ship, general: Policy = NOTHING_SAID) -> DagSpec:
     """The spec of one dag. `ship` is called once for each distinct piece of code.
+
+    `general` is what holds where neither a task nor its dag says otherwise.
 
     Raises:
         DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError: as `Dag.define`.
@@ -27,6 +28,7 @@ def plan(dag: Dag, ship: Ship) -> DagSpec:
     graph = dag.graph()
     code_of = ship if isinstance(ship, _Shipped) else _Shipped(ship)  # of a whole workflow, it is shared
     ids = list(ids_of(graph.tasks))
+    policies = _Policies(said_by(dag).over(general))
     return DagSpec(
         name=DagName(dag.name),
         tasks=tuple(
@@ -37,8 +39,7 @@ def plan(dag: Dag, ship: Ship) -> DagSpec:
                 queue=task.queue,
                 force_run=task.has_to_run,
                 propagate_skip=task.propagate_skip,
-                retry=retry_of(task, dag),
-                on_failure=_own(task, "on_failure") or dag.on_failure,
+                **policies.of(task),
             )
             for id_, task in zip(ids, graph.tasks, strict=True)
         ),
@@ -50,8 +51,12 @@ def plan(dag: Dag, ship: Ship) -> DagSpec:
     )
 
 
-def plan_workflow(workflow: Workflow, ship: Ship, *, python: str, engine: str) -> WorkflowSpec:
+def plan_workflow(
+    workflow: Workflow, ship: Ship, *, python: str, engine: str, usual: Policy = NOTHING_SAID
+) -> WorkflowSpec:
     """The spec of a whole file. Code that several dags share is shipped once.
+
+    `usual` is what holds where the file says nothing.
 
     A dag without a schema that is not to start by itself is left out: whoever starts it is told that there is none.
 
@@ -63,19 +68,33 @@ def plan_workflow(workflow: Workflow, ship: Ship, *, python: str, engine: str) -
     for dag in workflow.dags.values():
         if dag.autostart or dag.has_schema:
             require_graph(dag)
-    dags = {DagName(name): plan(dag, code_of) for name, dag in workflow.startable.items()}
-    return WorkflowSpec(name=workflow.name, dags=dags, python=python, engine=engine)
+    general = workflow.policy.over(usual)
+    dags = {DagName(name): plan(dag, code_of, general) for name, dag in workflow.startable.items()}
+    deadline = limit_of(general.deadline)
+    return WorkflowSpec(name=workflow.name, dags=dags, python=python, engine=engine, deadline=deadline)
 
 
-def retry_of(task: BaseTask, dag: Dag) -> RetrySpec | None:
-    """How often a task of a dag is tried; None: once."""
-    retry: Retry | None = _own(task, "retry") or dag.retry
-    return None if retry is None else retry.spec()
+class _Policies:
+    """What drivers are told of the policies of a dag's tasks; the same object for all that say the same."""
+
+    def __init__(self, general: Policy) -> None:
+        self._general = general
+        self._known: dict[int, tuple[dict[str, Any], Policy]] = {}  # with the policy: an id counts only while it lives
+
+    def of(self, task: BaseTask) -> dict[str, Any]:
+        """Of this task."""
+        own = said_by(task)
+        if id(own) not in self._known:
+            self._known[id(own)] = _told(own.over(self._general)), own
+        return self._known[id(own)][0]
 
 
-def _own(task: BaseTask, policy: str) -> Any:
-    """What a task says for itself; one whose class never calls `BaseTask.__init__` says nothing."""
-    return getattr(task, policy, None)
+def _told(policy: Policy) -> dict[str, Any]:
+    return {
+        "retry": None if policy.retry is None else policy.retry.spec(),
+        "on_failure": OnFailure(policy.on_failure or OnFailure.STOP_WORKFLOW),
+        "timeout": limit_of(policy.timeout),
+    }
 
 
 class _Shipped:

@@ -1,13 +1,10 @@
-"""How often a task is tried, and what becomes of the others when it has failed for good."""
+"""How often a task is tried."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nflow.core.retry import RetrySpec
-from nflow.core.spec import OnFailure
 from nflow.errors import WorkflowDefinitionError
-
-__all__ = ["OnFailure", "Retry", "on_failure_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +50,6 @@ class Retry:
             on=_names(self.on),
             give_up_on=_names(self.give_up_on),
         )
-
-
-def on_failure_of(text: str, of: str) -> OnFailure:
-    """The policy of that name, for `of`. Raises WorkflowDefinitionError."""
-    try:
-        return OnFailure(text)
-    except ValueError:
-        known = ", ".join(map(repr, map(str, OnFailure)))
-        raise WorkflowDefinitionError(f"on_failure of {of} is {text!r}. There are: {known}.") from None
 
 
 def _names(errors: object) -> tuple[str, ...]:

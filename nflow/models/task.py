@@ -8,7 +8,8 @@ from nflow.errors import NotShippable, WorkflowDefinitionError
 from nflow.models.callbacks import check_callback
 from nflow.models.gone import missing
 from nflow.models.place import Placed, told
-from nflow.models.retry import Retry, on_failure_of
+from nflow.models.policy import policy_of
+from nflow.models.retry import Retry
 from nflow.models.task_data import MultiTaskData
 
 if TYPE_CHECKING:  # these know tasks themselves
@@ -25,8 +26,8 @@ FinallyCallback: TypeAlias = (
 
 CALLBACK_ARGUMENTS = ("data", "store", "signal", "context")
 
-_IDENTITY = frozenset(("name", "queue", "has_to_run", "propagate_skip", "retry", "on_failure"))
-_STAYS = _IDENTITY | {"_nflow_place"}
+_IDENTITY = frozenset(("name", "queue", "has_to_run", "propagate_skip"))
+_STAYS = _IDENTITY | {"_nflow_place", "_nflow_policy"}
 _NEEDED = ("name", "queue", "has_to_run", "propagate_skip", "callback_init", "callback_finally")
 
 
@@ -52,12 +53,13 @@ class BaseTask(Placed):
         retry: How often it is tried; by default as its dag says.
         on_failure: What becomes of the others when it has failed for good: "stop_workflow", "stop_dag" or
             "skip_successors"; by default as its dag says.
+        timeout: Seconds that an attempt may take; then it is ended, and has failed. By default as its dag says.
 
     Raises:
-        WorkflowDefinitionError: the name is empty, or a callback cannot be called so.
+        WorkflowDefinitionError: the name is empty, a callback cannot be called so, or something else is none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a task has many sides
         self,
         name: str,
         *,
@@ -68,6 +70,7 @@ class BaseTask(Placed):
         propagate_skip: bool = True,
         retry: Retry | None = None,
         on_failure: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise WorkflowDefinitionError(f"A task needs a name, some text; this {type(self).__name__} got {name!r}.")
@@ -78,8 +81,7 @@ class BaseTask(Placed):
         self.queue = queue
         self.has_to_run = force_run
         self.propagate_skip = propagate_skip
-        self.retry = retry
-        self.on_failure = None if on_failure is None else on_failure_of(on_failure, f"task {name!r}")
+        self._nflow_policy = policy_of(f"task {name!r}", retry=retry, on_failure=on_failure, timeout=timeout)
         self.callback_init = callback_init
         self.callback_finally = callback_finally
 
@@ -124,8 +126,7 @@ class BaseTask(Placed):
         propagate_skip: bool = True,
     ) -> Self:
         """The task whose `shipped()` gave this class and this state, under this name."""
-        identity: dict[str, object] = {"name": name, "queue": queue, "has_to_run": force_run}
-        identity |= {"propagate_skip": propagate_skip, "retry": None, "on_failure": None}
+        identity = {"name": name, "queue": queue, "has_to_run": force_run, "propagate_skip": propagate_skip}
         task = cls.__new__(cls)
         if hasattr(task, "__setstate__"):
             task.__setstate__({**state, **identity})

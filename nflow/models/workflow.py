@@ -18,6 +18,7 @@ from nflow.models.gone import Gone, advice_on
 from nflow.models.neighbours import Neighbours
 from nflow.models.parameters import Parameters
 from nflow.models.place import is_foreign, place_of, told
+from nflow.models.policy import NOTHING_SAID, Policy
 
 #: So much of a line of the file, or of an error's words, is shown.
 LONGEST = 200
@@ -36,6 +37,7 @@ class Workflow:
     doc: str
     dags: Mapping[str, Dag]
     parameters: Parameters
+    policy: Policy = NOTHING_SAID
 
     @property
     def queues(self) -> list[str]:
@@ -124,6 +126,7 @@ def assembled(names: Mapping[str, object], *, path: Path) -> Workflow:
         doc=cleandoc(str(names.get("__doc__") or "")),
         dags=dags,
         parameters=_parameters(path, names.values()),
+        policy=_policy(path, names),
     )
 
 
@@ -146,6 +149,14 @@ def _parameters(path: Path, values: Iterable[object]) -> Parameters:
         )
     except WorkflowDefinitionError as error:
         raise WorkflowDefinitionError(f"{path.name}: {error}") from error
+
+
+def _policy(path: Path, names: Mapping[str, object]) -> Policy:
+    found = {id(value): (name, value) for name, value in names.items() if isinstance(value, Policy)}
+    if len(found) > 1:
+        several = " and ".join(f"'{name}'" for name, _ in found.values())
+        raise WorkflowDefinitionError(f"{path.name} has several policies: {several}. Make one of them.")
+    return next((policy for _, policy in found.values()), NOTHING_SAID)
 
 
 def _executed(path: Path) -> ModuleType:

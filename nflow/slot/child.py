@@ -3,8 +3,10 @@
 Imports neither the bus nor the settings: it knows the pipe, and nothing of what is behind it.
 """
 
+import faulthandler
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,27 +20,32 @@ from nflow.programs.lifeline import HAS_LIFELINES, bind
 from nflow.slot.bulk import WorkerGone
 from nflow.slot.pipe import Pipe
 from nflow.slot.runner import TaskRunner
+from nflow.slot.termination import terminable
 
 
 def main() -> None:
     """Serve the worker until it closes the pipe."""
-    sock_fd, bulk_fd, stop_fd, life_fd = ours = [int(number) for number in sys.argv[1:5]]
+    *ours, memory = [int(number) for number in sys.argv[1:6]]
+    sock_fd, bulk_fd, stop_fd, life_fd = ours
     for fd in ours:
         os.set_inheritable(fd, False)  # a program that a task starts must not hold the pipe to the worker open
     _die_with_worker(life_fd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
+    faulthandler.enable()  # a crash in compiled code leaves the line that it happened in among the last ones
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     pipe = Pipe(socket.socket(fileno=sock_fd), socket.socket(fileno=bulk_fd))
     _log_through(pipe)
-    runner = TaskRunner(pipe, stop_fd, _Home().settle_in)
+    runner = TaskRunner(pipe, stop_fd, _Home().settle_in, around=terminable)
     with suppress(WorkerGone, BrokenPipeError, ConnectionResetError):
         while True:
             _, *request = pipe.receive()
-            outcome = runner.execute(*request)
+            how, outcome = runner.execute(*request)
             _flush()
             if not pipe.is_ours:
                 os._exit(0)  # a process that the task has forked came back from its code: only one may speak for it
-            pipe.send("done", outcome)
+            pipe.send(how, outcome)
 
 
 class _Home:

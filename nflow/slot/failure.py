@@ -1,5 +1,6 @@
 """An exception of users' code, in words: what was raised, where in their files, by what."""
 
+import resource
 from collections.abc import Iterator
 from itertools import dropwhile, takewhile
 from traceback import FrameSummary, StackSummary, TracebackException
@@ -27,7 +28,20 @@ def remote_error(error: BaseException) -> RemoteError:
         message=cut(message),
         traceback="".join(told.format() if told.stack else told.format_exception_only())[-_LONGEST_TRACEBACK:],
         mro=tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__[:-1]),
+        hint=_hint(error),
     )
+
+
+def _hint(error: BaseException) -> str:
+    match error:
+        case SystemExit():
+            return "Its code called sys.exit, or a library did. Let it return, or raise an exception."
+        case MemoryError():
+            limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+            if limit != resource.RLIM_INFINITY:
+                return f"A slot of this worker may use {limit / 1024**2:.0f} MiB: worker.slot_memory."
+            return "The machine had no more memory to give."
+    return ""
 
 
 def cut(text: str) -> str:

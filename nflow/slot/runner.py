@@ -5,7 +5,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class TaskRunner:
         stop: int,
         settle_in: Callable[[TaskJob], None],
         signal: Callable[[Calls, int, TaskJob], PipeSignal] = PipeSignal,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Make a runner.
 
@@ -46,6 +47,7 @@ class TaskRunner:
             stop: A file that is readable while the task is to stop.
             settle_in: Called before each task: what this process must become for it.
             signal: Makes the `signal` of a task.
+            around: Entered while users' code runs.
         """
         self._pipe = pipe
         self._stop = stop
@@ -53,6 +55,7 @@ class TaskRunner:
         self._began = 0.0  # the present task, by a clock that is never set
         self._settle_in = settle_in
         self._signal = signal
+        self._around = around
         self._memory = _Memory()
 
     def execute(
@@ -64,8 +67,11 @@ class TaskRunner:
         worker: str,
         host: str,
         terms: Mapping[str, Any],
-    ) -> bytes:
-        """Run one task; its outcome as packed events. `terms` are the fields of `Terms`."""
+    ) -> tuple[str, bytes]:
+        """Run one task: whether it is `done` or has `failed`, and its outcome as packed events.
+
+        `terms` are the fields of `Terms`.
+        """
         job = unpack_job(payload)
         assert isinstance(job, TaskJob)
         if code is not None:
@@ -82,7 +88,7 @@ class TaskRunner:
         except Exception as error:  # noqa: BLE001 - values are packed by code of their own, which is the user's
             event = self._outcome(job, Failed(exception=error), execution, provenance, PipeBlobs(calls))
         calls.close()
-        return pack_events([event])
+        return "failed" if isinstance(event, TaskFailed) else "done", pack_events([event])
 
     def _run(self, job: TaskJob, input_bytes: bytes | None, host: str, calls: Calls) -> Ending:
         try:
@@ -92,7 +98,8 @@ class TaskRunner:
         except Exception as error:  # noqa: BLE001 - user code is imported here, and may raise whatever it likes
             return Failed(exception=error)
         context = TaskContext(job.name, job.dag, job.workflow, job.run, host)
-        return run_task(task, data, PipeStore(calls, job), self._signal(calls, self._stop, job), context)
+        with self._around():
+            return run_task(task, data, PipeStore(calls, job), self._signal(calls, self._stop, job), context)
 
     def _task(self, job: TaskJob) -> BaseTask:
         shipped: Any = unpack_code(self._code[job.code], what=f"Task '{job.name}'")

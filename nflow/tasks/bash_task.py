@@ -14,7 +14,7 @@ from nflow.models.task_context import TaskContext
 from nflow.models.task_data import MultiTaskData
 from nflow.models.task_parameters import TaskParameters
 from nflow.models.task_signal import TaskSignal
-from nflow.tasks.times import fault_of
+from nflow.models.times import fault_of
 
 if TYPE_CHECKING:  # see `run`
     from nflow.programs.launch import Command, Text

@@ -25,6 +25,7 @@ class PythonTask(BaseTask):
         propagate_skip: When skipped, let the successors be skipped too.
         retry: How often it is tried.
         on_failure: What becomes of the others when it has failed for good.
+        timeout: Seconds that an attempt may take.
 
     Raises:
         WorkflowDefinitionError: a callback cannot be called so.
@@ -42,6 +43,7 @@ class PythonTask(BaseTask):
         propagate_skip: bool = True,
         retry: Retry | None = None,
         on_failure: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         super().__init__(
             name,
@@ -52,6 +54,7 @@ class PythonTask(BaseTask):
             propagate_skip=propagate_skip,
             retry=retry,
             on_failure=on_failure,
+            timeout=timeout,
         )
         check_callback(callback, CALLBACK_ARGUMENTS, of=f"The callback of task {name!r}")
         self.callback = callback

@@ -15,10 +15,10 @@ from nflow.models.task_context import TaskContext
 from nflow.models.task_data import MultiTaskData
 from nflow.models.task_parameters import TaskParameters
 from nflow.models.task_signal import TaskSignal
+from nflow.models.times import fault_of
 from nflow.programs.launch import Launch
 from nflow.programs.program import Ended, Program
 from nflow.programs.streams import Sink
-from nflow.tasks.times import fault_of
 
 if TYPE_CHECKING:  # it imports this module only when it runs
     from nflow.tasks.bash_task import BashTask, LineCallback

@@ -19,8 +19,10 @@ from nflow.slot.sight import PipeSignal
 from nflow.testing.stage import Stage
 from nflow.testing.turns import begin_own_turns
 from nflow.wire.frames import FrameReader, pack_frame
+from nflow.worker.capture import LAST_LINES
 from nflow.worker.channel import Channel
-from nflow.worker.slot import BULKY, Call, SlotDied, answer
+from nflow.worker.death import Death
+from nflow.worker.slot import BULKY, Call, Outcome, SlotDied, answer
 from nflow.worker.stopflag import StopFlag
 
 #: Seconds for which a task may look at `is_stopped` again and again before others, and time, go on.
@@ -42,7 +44,7 @@ class ThreadSlot(asyncio.Protocol):
         self._stopped = asyncio.Event()
         self._frames = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
-        self._outcome: asyncio.Future[bytes] | None = None
+        self._outcome: asyncio.Future[Outcome] | None = None
         self._call: Call | None = None
         self._subject = ""
         self._calls: set[asyncio.Task[None]] = set()
@@ -77,7 +79,17 @@ class ThreadSlot(asyncio.Protocol):
         """Whether all of it is gone."""
         return self._dead
 
-    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:  # noqa: ARG002
+    @property
+    def memory_bytes(self) -> int:
+        """Not known: all slots share this process."""
+        return 0
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """See `Slot`."""
+        return tuple(self._stage.printed_by(self._subject).splitlines()[-LAST_LINES:])
+
+    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> Outcome:  # noqa: ARG002
         """See `Slot`."""
         self._call, self._subject = call, subject
         self._outcome = asyncio.get_running_loop().create_future()
@@ -103,7 +115,7 @@ class ThreadSlot(asyncio.Protocol):
         """A thread cannot be ended; the task counts as killed all the same."""
         self.kill()
         if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_exception(SlotDied(f"the task was ended by {signum.name}"))
+            self._outcome.set_exception(SlotDied(Death(exit_code=-signum)))
 
     def kill(self) -> None:
         """Let its thread end when it comes back from the code of its task, for which nobody waits."""
@@ -135,8 +147,8 @@ class ThreadSlot(asyncio.Protocol):
                     work = asyncio.ensure_future(self._answer(self._call, *rest))
                     self._calls.add(work)
                     work.add_done_callback(self._calls.discard)
-                case "done" if self._outcome is not None and not self._outcome.done():
-                    self._outcome.set_result(rest[0])
+                case "done" | "failed" if self._outcome is not None and not self._outcome.done():
+                    self._outcome.set_result(Outcome(rest[0], kind == "failed"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The thread is gone."""
@@ -186,5 +198,5 @@ def _serve(pipe: Pipe, stop: int) -> None:
     with suppress(WorkerGone, OSError):
         while True:
             _, *request = pipe.receive()
-            pipe.send("done", runner.execute(*request))
+            pipe.send(*runner.execute(*request))
     pipe.close()

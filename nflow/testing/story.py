@@ -97,7 +97,7 @@ async def _task(values: "_Values", dag: DagId, event: TaskEvent, output: str) ->
             data = {key: await values.grown(ref) for key, ref in dataset.values.items()}
             return PlayedTask(**common, state="succeeded", data=data, reason=stopped or "")
         case TaskFailed(error=error):
-            return PlayedTask(**common, state="failed", error=error, reason=f"{error.type}: {error.message}")
+            return PlayedTask(**common, state="failed", error=error, reason=error.words)
         case TaskAborted(reason=reason):
             return PlayedTask(**common, state="aborted", reason=reason)
         case TaskCancelled(reason=reason):

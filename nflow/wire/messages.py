@@ -127,7 +127,8 @@ def _unpack(payload: bytes) -> Any:
     try:
         schema, body, *more = msgpack.unpackb(payload, use_list=False, unicode_errors="surrogatepass")
     except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise BrokenMessage(f"These {len(payload)} bytes are no message of nflow: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise BrokenMessage(f"These {len(payload)} bytes are no message of nflow: {reason}") from error
     if schema == SCHEMA:
         return body
     if type(schema) is int and schema > SCHEMA:

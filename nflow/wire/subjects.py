@@ -119,6 +119,15 @@ class Subjects:
         """The jobs to drive a run, in whatever queue, or any run."""
         return f"{self._jobs}workflow.*.*.*.{'*' if run is None else token(run)}"
 
+    def jobs_of(self, run: RunId, queue: str | None = None) -> tuple[str, str]:
+        """All jobs of a run, or those in the queues of that name: to drive it, and all others."""
+        place = f"{'*' if queue is None else token(queue)}.*.*.{token(run)}"
+        return f"{self._jobs}workflow.{place}", f"{self._jobs}*.{place}.>"
+
+    def tasks_of(self, run: RunId, queue: str, python: str) -> str:
+        """The tasks of a run in that queue, for that Python."""
+        return f"{self._jobs}task.{token(queue)}.{token(python)}.*.{token(run)}.>"
+
     def job_dag(self, queue: str, run: RunId, dag: DagId) -> str:
         """The job to drive a dag run."""
         return f"{self._jobs}dag.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}.{token(dag)}"
@@ -260,13 +269,21 @@ class Subjects:
         """What all tasks of a run, or of a dag run, print and log."""
         return f"{self._lines}{token(run)}.>" if dag is None else f"{self._lines}{token(run)}.{token(dag)}.>"
 
-    def dead(self, kind: str, run: str) -> str:
-        """Where a message that could not be handled is laid down, with its reason."""
-        return f"{self._dead}{token(kind)}.{token(run)}"
+    def dead(self, kind: str, run: str, seq: int) -> str:
+        """Where the job of this sequence is laid down that could not be handled, with its reason."""
+        return f"{self._dead}{token(kind)}.{token(run)}.{seq}"
 
-    def dead_letters(self) -> str:
-        """All messages that could not be handled."""
-        return f"{self._dead}>"
+    def dead_piece(self, letter: str, n: int) -> str:
+        """Piece `n` of a payload that leaves no room in its letter, which is given as `dead` returned it."""
+        return f"{letter}.{n}"
+
+    def dead_pieces(self, letter: str) -> str:
+        """All pieces of the payload of a letter."""
+        return f"{letter}.*"
+
+    def dead_letters(self, run: str | None = None) -> str:
+        """The letters of all jobs that could not be handled, or of those of a run."""
+        return f"{self._dead}*.{'*' if run is None else token(run)}.*"
 
     def holder(self, worker: WorkerId) -> str:
         """Where a worker answers whether a job is still its own."""
@@ -283,8 +300,14 @@ def event_place(subject: str) -> EventPlace:
     return EventPlace(*subject.rsplit(".", 3)[1:])
 
 
+def queue_of(head: str) -> tuple[str, str, str]:
+    """Kind, queue and Python of a job, by the first five tokens of its subject."""
+    _, _, kind, queue, python = head.split(".")
+    return kind, name_of(queue) or queue, name_of(python) or python
+
+
 def job_place(subject: str) -> JobPlace:
-    """Take apart the subject of a job."""
-    kind, queue, python, _, run, *rest = subject.split(".")[2:]
-    dag, task, attempt = (*rest, *("", "", "0")[len(rest) :])
-    return JobPlace(kind, queue, python, run, dag, task, int(attempt))
+    """Take apart the subject of a job; of one that is none of nflow's own, as far as it goes."""
+    parts = subject.split(".")[2:]
+    kind, queue, python, _, run, dag, task, attempt = (*parts, *[""] * 8)[:8]
+    return JobPlace(kind, queue, python, run, dag, task, int(attempt) if attempt.isdecimal() else 0)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import select
 import time
+from collections import deque
 from collections.abc import Callable
 
 from nflow.wire.lines import Line, pack_lines
@@ -16,6 +17,10 @@ LONGEST_LOG = 64 * 1024
 
 #: Lines of one message, so that thousands of short ones do not make one that is too large.
 LINES_AT_ONCE = 1000
+
+#: What is kept of a task's output for those who ask why it failed.
+LAST_LINES = 50
+LAST_LINE_CHARACTERS = 500
 
 _CHUNK_BYTES = 64 * 1024  # as much as a pipe holds
 
@@ -65,10 +70,16 @@ class Capture:
         self._publish = publish
         self._subject: str | None = None
         self._attempt = 0
+        self._last: deque[Line] = deque(maxlen=LAST_LINES)
         poll = select.poll()
         for pipe in self._pipes:
             poll.register(pipe.fd, select.POLLIN)
         self._ready = poll.poll
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """The end of what the attempt has written so far."""
+        return tuple(line.text[:LAST_LINE_CHARACTERS] for line in self._last)
 
     def listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take output as it comes."""
@@ -79,6 +90,7 @@ class Capture:
     def begin(self, subject: str, attempt: int) -> None:
         """From here on the lines belong to this attempt."""
         self._subject, self._attempt = subject, attempt
+        self._last.clear()
 
     def drain(self) -> None:
         """Send all that has been written so far.
@@ -122,6 +134,7 @@ class Capture:
     def _send(self, lines: list[Line]) -> None:
         if self._subject is None:
             return
+        self._last.extend(lines)
         for start in range(0, len(lines), LINES_AT_ONCE):
             self._publish(self._subject, pack_lines(lines[start : start + LINES_AT_ONCE], attempt=self._attempt))
 

@@ -16,6 +16,9 @@ class Duties:
     queues: tuple[str, ...] = ("workflow", "dag", "task")
     slots: int = 2
     tasks_per_slot: int = 1000  #: a slot is replaced by a fresh one after so many
+    slot_memory: int | None = None  #: bytes that a slot may use; None: as many as there are
+    recycle_memory: int = 1024**3  #: a slot that keeps more bytes than this after a task is replaced
+    kill_after: float = 5.0  #: seconds between SIGTERM and SIGKILL
     listed: bool = True  #: tell others of itself from time to time
     retention: Retention | None = None  #: how long to keep what is over; None: others see to it
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  #: of the slots; holds no secrets

@@ -1,24 +1,23 @@
 """One task job, from the queue to its recorded outcome: claim, run, settle."""
 
 import asyncio
-import signal
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from nflow.bus.port import Job
 from nflow.core.events import Provenance, RemoteError, TaskCancelled, TaskEvent, TaskFailed
 from nflow.core.jobs import TaskJob
+from nflow.core.retry import TIMED_OUT
 from nflow.engine.claims import Claim
 from nflow.errors import NflowError, TooLarge
-from nflow.wire.messages import pack_events
+from nflow.wire.messages import unpack_events
 from nflow.worker.calls import TaskCalls
+from nflow.worker.death import Death
+from nflow.worker.ending import Ending, Verdict, Why
 from nflow.worker.means import Means
 from nflow.worker.pace import Pace
-from nflow.worker.slot import Slot, SlotDied
+from nflow.worker.slot import Outcome, Slot, SlotDied
 from nflow.worker.stops import Stops
-
-#: Seconds between SIGTERM and SIGKILL.
-TERMINATION = 5.0
 
 #: A claimed task that finds no free slot for so long is given back, for a worker that has one.
 PATIENCE = 1.0
@@ -38,11 +37,10 @@ class Execution:
         self._stops = stops
         self._claim: Claim | None = None
         self._slot: Slot | None = None
-        self._ended_by: str | None = None  #: why this worker has signalled the process
+        self._ending: Ending | None = None
         self._given_back = False
         self._lost = False
         self._start = self._began = 0.0  #: by the host's clock, which may be set, and by one that never is
-        self._clocks: list[asyncio.TimerHandle] = []
 
     async def run(self) -> None:
         """Claim the attempt, run it, record its outcome."""
@@ -62,13 +60,13 @@ class Execution:
             outcome = None if self._lost or self._given_back else await self._run_in(slot, self._claim)
         finally:
             self._slot = None
-            for clock in self._clocks:
-                clock.cancel()
             self._means.pool.release(slot)
-        if self._given_back:
+        if self._lost:
+            return
+        if outcome is not None:
+            await self._settle(self._claim, outcome, slot)
+        elif self._given_back:
             await self.release()
-        elif outcome is not None and not self._lost:
-            await self._settle(self._claim, outcome, slot.pid)
 
     async def release(self) -> None:
         """Give the attempt back to its queue."""
@@ -86,38 +84,69 @@ class Execution:
     def check_stop(self) -> None:
         """If the dag run is to stop: tell the task, and end it when its grace is over."""
         stop = self._stops.of(self.log)
-        if stop is None or self._slot is None:
+        if stop is None or self._slot is None or self._ending is None:
             return
         self._slot.flag_stop()
         if stop.grace is not None:
-            self._end_after(stop.grace, f"{stop.reason}; it did not end within {stop.grace:g} s and was killed")
+            words = f"{stop.reason}; it did not end within {stop.grace:g} s and was killed"
+            self._ending.after(stop.grace, Why.STOPPED, words)
 
     def give_back(self) -> None:
         """End the user code here; another worker begins the attempt again."""
         self._given_back = True
-        if self._slot is not None:
-            self._end_after(0.0, "its worker was stopped")
+        if self._ending is not None:
+            self._ending.after(0.0, Why.RECALLED, "its worker was stopped")
 
-    async def _run_in(self, slot: Slot, claim: Claim) -> bytes | None:
+    async def _run_in(self, slot: Slot, claim: Claim) -> TaskEvent | bytes | None:
+        """Run it; the event that says how it did, or what the slot has packed of it. None: it is to be given back."""
         self._slot = slot
+        self._ending = ending = Ending(slot, self._means.kill_after)
         self.begun = True
         self._start, self._began = time.time(), time.monotonic()
         try:
-            request = await self._request(slot, claim)
-            self.check_stop()
+            result = await self._result_of(slot, claim, ending)
+        except NflowError as error:  # code or input that cannot be fetched any more
+            return self._failure(claim, RemoteError(type=type(error).__name__, message=str(error)))
+        finally:
+            ending.close()
+        if ending.verdict is not None:
+            slot.kill()  # with what it has started, before anybody hears that it is over
+            await slot.end()
+        return self._judged(claim, slot, result, ending.verdict)
+
+    async def _result_of(self, slot: Slot, claim: Claim, ending: Ending) -> Outcome | Death:
+        request = await self._request(slot, claim)
+        self.check_stop()
+        if self.task.timeout is not None:
+            ending.after(self.task.timeout, Why.TIMED_OUT, f"took longer than its timeout of {self.task.timeout:g} s")
+        began = asyncio.get_running_loop().time()  # a clock that nobody sets back
+        try:
             outcome = await slot.run(
                 request,
                 subject=self._means.engine.subjects.lines(self.task.run, self.task.dag, self.task.task),
                 attempt=self.task.attempt,
                 call=TaskCalls(self._means.engine, self._means.pool, self._means.watches, self.task),
             )
-        except SlotDied as death:
-            return None if self._given_back else pack_events([self._death(claim, death, slot.pid)])
-        except NflowError as error:  # code or input that cannot be fetched any more
-            return pack_events([self._failure(claim, type(error).__name__, str(error), pid=0)])
-        self._pace.took(time.monotonic() - self._began)
-        self._given_back = False  # it ended by itself before it was ended
+        except SlotDied as died:
+            return died.death
+        self._pace.took(asyncio.get_running_loop().time() - began)
         return outcome
+
+    def _judged(
+        self, claim: Claim, slot: Slot, result: Outcome | Death, verdict: Verdict | None
+    ) -> TaskEvent | bytes | None:
+        """What is recorded of an attempt, given how it ended and whether this worker has ended it."""
+        timed_out = verdict is not None and verdict.why is Why.TIMED_OUT
+        if isinstance(result, Outcome) and not result.failed and not timed_out:
+            return result.events  # it came to its end before it could be ended
+        match verdict:
+            case Verdict(why=Why.STOPPED, words=words):
+                return TaskCancelled(task=self.task.task, reason=words, provenance=self._provenance(slot.pid))
+            case Verdict(why=Why.TIMED_OUT):
+                return self._timed_out(claim, slot, result, verdict)
+            case None if not (self._given_back and isinstance(result, Death)):
+                return self._failed(claim, slot, result)
+        return None
 
     async def _request(self, slot: Slot, claim: Claim) -> tuple[object, ...]:
         """What the slot needs to know. Code goes there once, and stays in its hands."""
@@ -130,37 +159,45 @@ class Execution:
         terms = asdict(means.engine.terms)
         return self.job.payload, given, code, claim.execution, means.engine.holdings.worker, means.host, terms
 
-    async def _settle(self, claim: Claim, outcome: bytes, pid: int) -> None:
+    async def _settle(self, claim: Claim, outcome: TaskEvent | bytes, slot: Slot) -> None:
         try:
             await claim.settle(outcome)
         except TooLarge as error:
             message = f"What the task hands on, with all its names, does not fit into a message. {error}"
-            await claim.settle(pack_events([self._failure(claim, "TooLarge", message, pid)]))
+            await claim.settle(self._failure(claim, RemoteError(type="TooLarge", message=message), slot))
 
-    def _end_after(self, seconds: float, reason: str) -> None:
-        loop = asyncio.get_running_loop()
-        self._clocks.append(loop.call_later(seconds, self._signal, signal.SIGTERM, reason))
-        self._clocks.append(loop.call_later(seconds + TERMINATION, self._signal, signal.SIGKILL, reason))
+    def _failed(self, claim: Claim, slot: Slot, result: Outcome | Death) -> TaskFailed:
+        if isinstance(result, Outcome):
+            return replace(_failure_in(result), output=slot.last_lines)
+        death = result
+        error = RemoteError(type="SlotDied", message=f"{death.words[0].upper()}{death.words[1:]}.", hint=death.hint)
+        return self._failure(claim, error, slot, death)
 
-    def _signal(self, signum: signal.Signals, reason: str) -> None:
-        if self._slot is not None:
-            self._ended_by = self._ended_by or reason
-            self._slot.signal_group(signum)
+    def _timed_out(self, claim: Claim, slot: Slot, result: Outcome | Death, verdict: Verdict) -> TaskFailed:
+        message = f"Task '{self.task.name}' {verdict.words} and was ended."
+        trace, death = "", None
+        if isinstance(result, Death):
+            death = result
+            message += f" {self._means.kill_after:g} s after SIGTERM it was still there: it was killed."
+        elif result.failed:
+            trace = _failure_in(result).error.traceback
+        hint = "Give it a longer timeout=, or less to do."
+        return self._failure(
+            claim, RemoteError(type=TIMED_OUT, message=message, traceback=trace, hint=hint), slot, death
+        )
 
-    def _death(self, claim: Claim, death: SlotDied, pid: int) -> TaskEvent:
-        if self._ended_by is not None:
-            provenance = self._provenance(pid)
-            return TaskCancelled(task=self.task.task, reason=self._ended_by, provenance=provenance)
-        message = str(death)
-        return self._failure(claim, "SlotDied", f"{message[0].upper()}{message[1:]}.", pid)
-
-    def _failure(self, claim: Claim, kind: str, message: str, pid: int) -> TaskFailed:
+    def _failure(
+        self, claim: Claim, error: RemoteError, slot: Slot | None = None, death: Death | None = None
+    ) -> TaskFailed:
+        provenance = self._provenance(0 if slot is None else slot.pid)
         return TaskFailed(
             task=self.task.task,
             attempt=self.task.attempt,
             execution=claim.execution,
-            error=RemoteError(type=kind, message=message),
-            provenance=self._provenance(pid),
+            error=error,
+            provenance=provenance if death is None else replace(provenance, peak_memory_bytes=death.peak_memory_bytes),
+            output=() if slot is None else slot.last_lines,
+            exit_code=None if death is None else death.exit_code,
         )
 
     def _provenance(self, pid: int) -> Provenance:
@@ -176,3 +213,9 @@ class Execution:
         self._lost = True
         if self._slot is not None:
             self._slot.kill()
+
+
+def _failure_in(outcome: Outcome) -> TaskFailed:
+    [failed] = unpack_events(outcome.events)
+    assert isinstance(failed, TaskFailed)
+    return failed

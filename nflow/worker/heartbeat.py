@@ -71,7 +71,8 @@ class Heartbeat:
             self._clock.cancel()
             with suppress(TimeoutError, BusError):  # without a server there is nobody to tell, and nothing to wait for
                 async with asyncio.timeout(FAREWELL):
-                    await self._engine.bus.purge(self._subject)
+                    # nobody is told of what is removed; of a beat without words everybody is, and it goes by itself
+                    await self._engine.bus.append(self._subject, b"", ttl=FORGOTTEN)
 
     @property
     def _subject(self) -> str:
@@ -107,12 +108,14 @@ class Heartbeat:
 async def workers(engine: Engine) -> list[WorkerEntry]:
     """The workers that have been heard of lately, by name."""
     records = all_records(engine.bus, engine.subjects.kv_under(BUCKET))
-    entries = [_read(record) async for record in records if record.payload]
+    entries = [entry_of(record) async for record in records]
     return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.worker)
 
 
-def _read(record: Record) -> WorkerEntry | None:
-    """The entry that a record holds; None if somebody has put something else there."""
+def entry_of(record: Record) -> WorkerEntry | None:
+    """What a worker told of itself; None if it said farewell, or somebody has put something else there."""
+    if not record.payload:
+        return None
     try:
         entry = unpack_hint(record.payload, WorkerEntry)
         # whatever the clock of its host says: all these times are to be compared with each other

@@ -19,3 +19,4 @@ class Means:
     code: Cache[bytes]
     watches: RunWatches
     host: str
+    kill_after: float = 5.0  #: seconds between SIGTERM and SIGKILL

@@ -6,6 +6,7 @@ process, so that joins nested deeper than there are slots still finish.
 
 import asyncio
 import errno
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,10 +24,26 @@ MOST_LENT = 256
 class Pool:
     """Hands out slots, never more at once than there are permits."""
 
-    def __init__(self, size: int, start_slot: Callable[[], Awaitable[Slot]], *, tasks_per_slot: int) -> None:
+    def __init__(
+        self,
+        size: int,
+        start_slot: Callable[[], Awaitable[Slot]],
+        *,
+        tasks_per_slot: int,
+        recycle_memory: int = sys.maxsize,
+    ) -> None:
+        """Make a pool without any process.
+
+        Args:
+            size: How many permits there are.
+            start_slot: Starts a process.
+            tasks_per_slot: A process is replaced by a fresh one after so many.
+            recycle_memory: One that keeps more bytes than this after a task is replaced too.
+        """
         self.size = size
         self._start_slot = start_slot
         self._tasks_per_slot = tasks_per_slot
+        self._recycle_memory = recycle_memory
         self._free = size
         self._lent = 0
         self._idle: list[Slot] = []
@@ -143,11 +160,13 @@ class Pool:
         self._free += 1
 
     def _put_away(self, slot: Slot) -> None:
-        worn = slot.tasks_done >= self._tasks_per_slot
-        if self._closed or worn or not slot.alive or len(self._idle) >= self.size:
+        if self._closed or not slot.alive or len(self._idle) >= self.size or self._is_worn(slot):
             slot.kill()
         else:
             self._idle.append(slot)
+
+    def _is_worn(self, slot: Slot) -> bool:
+        return slot.tasks_done >= self._tasks_per_slot or slot.memory_bytes > self._recycle_memory
 
 
 def _give_up(turn: "asyncio.Future[bool]") -> None:

@@ -20,7 +20,9 @@ from typing import Any, cast
 from nflow.wire.frames import FrameReader, pack_frame
 from nflow.worker.capture import Capture, Pipe
 from nflow.worker.channel import Channel
-from nflow.worker.slot import BULKY, Call, SlotDied, answer
+from nflow.worker.death import Death
+from nflow.worker.memory import OomKills, resident_bytes
+from nflow.worker.slot import BULKY, Call, Outcome, SlotDied, answer
 from nflow.worker.stopflag import StopFlag
 
 #: Seconds that are left, after the end of the process, to read what it has sent.
@@ -32,23 +34,17 @@ _HAS_PIDFD = hasattr(os, "pidfd_open")
 Publish = Callable[[str, bytes], None]
 
 
-def describe_death(returncode: int) -> str:
-    """How a process ended, in words."""
-    if returncode >= 0:
-        return f"the process of the task ended itself with exit code {returncode}"
-    try:
-        name = signal.Signals(-returncode).name
-    except ValueError:  # Python has no names for most of the real-time signals
-        name = f"signal {-returncode}"
-    hint = ", perhaps by the kernel for want of memory" if name == "SIGKILL" else ""
-    return f"the process of the task was ended by {name}{hint}"
-
-
 class ProcessSlot(asyncio.Protocol):
     """One child process, running one task at a time."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], stop: StopFlag, life: int, capture: Capture, channel: Channel
+        self,
+        process: subprocess.Popen[bytes],
+        stop: StopFlag,
+        life: int,
+        capture: Capture,
+        channel: Channel,
+        oom_kills: OomKills,
     ) -> None:
         self.process = process
         self.tasks_done = 0
@@ -57,9 +53,11 @@ class ProcessSlot(asyncio.Protocol):
         self._stop = stop
         self._life = life
         self._channel = channel
+        self._oom_kills = oom_kills
+        self._death: Death | None = None
         self._frames = FrameReader()
         self._transport: asyncio.WriteTransport | None = None
-        self._outcome: asyncio.Future[bytes] | None = None
+        self._outcome: asyncio.Future[Outcome] | None = None
         self._call: Call | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._dead = False
@@ -81,10 +79,20 @@ class ProcessSlot(asyncio.Protocol):
         """Whether its process is gone, with all that led to it."""
         return self._burial.done()
 
-    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:
+    @property
+    def memory_bytes(self) -> int:
+        """See `Slot`."""
+        return 0 if self._dead else resident_bytes(self.pid)
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """See `Slot`."""
+        return self.capture.last_lines
+
+    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> Outcome:
         """See `Slot`."""
         if self._dead:
-            raise SlotDied(describe_death(await self.end()))
+            raise SlotDied(await self.end())
         self._call = call
         self._outcome = asyncio.get_running_loop().create_future()
         self.capture.begin(subject, attempt)
@@ -116,10 +124,11 @@ class ProcessSlot(asyncio.Protocol):
         self._dead = True
         self.signal_group(signal.SIGKILL)
 
-    async def end(self) -> int:
-        """Its exit code, once it has ended and let go of everything."""
+    async def end(self) -> Death:
+        """How it ended, once it has, and let go of everything."""
         await asyncio.shield(self._burial)
-        return cast("int", self.process.returncode)
+        assert self._death is not None
+        return self._death
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The pipe stands."""
@@ -135,8 +144,8 @@ class ProcessSlot(asyncio.Protocol):
                     work.add_done_callback(self._calls.discard)
                 case "log":
                     self.capture.log(*rest)
-                case "done" if self._outcome is not None and not self._outcome.done():
-                    self._outcome.set_result(rest[0])
+                case "done" | "failed" if self._outcome is not None and not self._outcome.done():
+                    self._outcome.set_result(Outcome(rest[0], kind == "failed"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The process is gone, or going, or has closed the pipe and is of no use any more."""
@@ -147,7 +156,7 @@ class ProcessSlot(asyncio.Protocol):
         """When the process has ended, end what its task has started, and let go of all that led to it."""
         await _has_ended(self.process)
         self.kill()  # what the task has started dies with it; the process is not reaped yet, so its number is its own
-        self.process.wait()
+        self._death = death = _reaped(self.process, self._oom_kills)
         with contextlib.suppress(TimeoutError):
             # What it has sent is still to be read, up to the end of the pipe. There is none if another process has
             # inherited it and left the process group.
@@ -162,7 +171,7 @@ class ProcessSlot(asyncio.Protocol):
         self._end_calls()
         self._channel.close()
         if self._outcome is not None and not self._outcome.done():
-            self._outcome.set_exception(SlotDied(describe_death(self.process.returncode)))
+            self._outcome.set_exception(SlotDied(death))
 
     def _silence(self) -> None:
         """The task is over: whoever still waits for an answer is a thread that it has left behind.
@@ -213,8 +222,13 @@ class Spawned:
             os.close(fd)
 
 
-def spawn(environment: Mapping[str, str]) -> Spawned:
-    """Start a child process; it needs a tenth of a second to be ready, for which no event loop has to wait."""
+def spawn(environment: Mapping[str, str], memory: int | None = None) -> Spawned:
+    """Start a child process; it needs a tenth of a second to be ready, for which no event loop has to wait.
+
+    Args:
+        environment: Of the process; it holds no secrets.
+        memory: Bytes that it, and each process that it starts, may use. None: as much as there is.
+    """
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:  # ours are kept if all goes well
         sock, their_sock = socket.socketpair()
         ours.callback(sock.close)
@@ -229,7 +243,8 @@ def spawn(environment: Mapping[str, str]) -> Spawned:
         ours.callback(stop.close)
         passed = (their_sock.fileno(), their_bulk.fileno(), stop.fileno(), their_life)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "nflow.slot.child", *map(str, passed)],  # -P: no file here shadows a module
+            # -P: no file here shadows a module
+            [sys.executable, "-P", "-m", "nflow.slot.child", *map(str, passed), str(memory or 0)],
             stdin=subprocess.DEVNULL,
             stdout=their_out,
             stderr=their_err,
@@ -250,18 +265,30 @@ def _pipe(ours: contextlib.ExitStack, theirs: contextlib.ExitStack, *, to_child:
     return our_end, their_end
 
 
-async def start_slot(publish: Publish, spawned: Spawned) -> ProcessSlot:
+async def start_slot(publish: Publish, spawned: Spawned, oom_kills: OomKills | None = None) -> ProcessSlot:
     """Connect to a child process that was spawned."""
     loop = asyncio.get_running_loop()
     capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish)
     capture.listen(loop)
-    slot = ProcessSlot(spawned.process, spawned.stop, spawned.life, capture, Channel(spawned.bulk))
+    slot = ProcessSlot(
+        spawned.process, spawned.stop, spawned.life, capture, Channel(spawned.bulk), oom_kills or OomKills()
+    )
     try:
         await loop.create_unix_connection(lambda: slot, sock=spawned.ours)
     except BaseException:
         slot.kill()
         raise
     return slot
+
+
+def _reaped(process: subprocess.Popen[bytes], oom_kills: OomKills) -> Death:
+    """Take a process that has ended off the system's list. What it used is told only then."""
+    peak = 0
+    with contextlib.suppress(ChildProcessError):
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Death(exit_code=process.wait(), peak_memory_bytes=peak, out_of_memory=oom_kills.happened())
 
 
 async def _has_ended(process: subprocess.Popen[bytes]) -> None:

@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+import platform
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine
 
 from nflow.bus.port import Job
 from nflow.core.jobs import Job as Message
+from nflow.engine.dead import DeadLetters
+from nflow.engine.due import due_job
 from nflow.engine.engine import Engine
-from nflow.engine.giving_up import give_up, give_up_unread
+from nflow.engine.giving_up import give_up
 from nflow.errors import (
     BlobLost,
     BrokenMessage,
@@ -22,7 +25,6 @@ from nflow.errors import (
     StoreUnavailable,
     WorkerExhausted,
 )
-from nflow.wire.frames import pack_plain
 from nflow.wire.messages import unpack_job
 from nflow.wire.subjects import job_place
 
@@ -124,21 +126,11 @@ class Reception:
     async def _lay_down(self, job: Job, reason: str, pause: float, message: Message | None = None) -> None:
         """Keep `job` for a person to look at; what waited for it is told that it failed."""
         _log.error("%s cannot be handled: %s", job.subject, reason)
-        place = job_place(job.subject)
-        letter = {
-            "schema": 1,
-            "subject": job.subject,
-            "reason": reason,
-            "worker": self._engine.holdings.worker,
-            "deliveries": job.deliveries,
-            "payload": job.payload,
-        }
         try:
-            await self._engine.bus.append(self._engine.subjects.dead(place.kind, place.run), pack_plain(letter))
+            await DeadLetters(self._engine).put(job, reason, host=platform.node())
+            message = message or await due_job(self._engine, job.subject)
             if message is not None:
                 await give_up(self._engine, message, reason)
-            else:
-                await give_up_unread(self._engine, job.subject, reason)
         except NflowError:
             _log.exception("%s cannot be laid down either", job.subject)
             await self._engine.holdings.hand_back(job, pause)

@@ -20,7 +20,7 @@ class RunWatch:
         self._finished: set[DagId] = set()  # also of those whose start was not read yet
         self._unreadable: SchemaTooNew | None = None
         self.over = False  #: the run has ended: there is nothing to wait for
-        self._news: set[asyncio.Future[None]] = set()
+        self._news: dict[asyncio.Future[None], None] = {}  # who waits, first come first
         self._engine = engine
         self._follower = Follower(engine.bus, engine.subjects.log(run), self._on_record)
         self._started: asyncio.Task[None] | None = None
@@ -71,11 +71,11 @@ class RunWatch:
             if self._unreadable is not None:
                 raise self._unreadable
             news = asyncio.get_running_loop().create_future()
-            self._news.add(news)
+            self._news[news] = None
             try:
                 await news
             finally:
-                self._news.discard(news)
+                self._news.pop(news, None)
 
     def close(self) -> None:
         """Follow no more."""

@@ -3,11 +3,12 @@
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nflow.errors import NflowError
 from nflow.wire.frames import pack_frame
 from nflow.worker.channel import ChannelClosed
+from nflow.worker.death import Death
 
 _log = logging.getLogger(__name__)
 
@@ -19,8 +20,19 @@ Call = Callable[[str, Sequence[Any]], Awaitable[Any]]
 BULKY = frozenset({"get_blob", "put_blob"})
 
 
+class Outcome(NamedTuple):
+    """How a task did, in its slot's own words."""
+
+    events: bytes  #: packed
+    failed: bool
+
+
 class SlotDied(Exception):
-    """The slot ended in the middle of a task; the message says how."""
+    """The slot ended in the middle of a task."""
+
+    def __init__(self, death: Death) -> None:
+        super().__init__(death.words)
+        self.death = death
 
 
 class Slot(Protocol):
@@ -41,8 +53,16 @@ class Slot(Protocol):
     def ended(self) -> bool:
         """Whether all of it is gone."""
 
-    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:
-        """Run one task and return its outcome, packed.
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that it holds at present; 0 where that cannot be known."""
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """The end of what the last task wrote."""
+
+    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> Outcome:
+        """Run one task and return its outcome.
 
         Args:
             request: What `TaskRunner.execute` takes.

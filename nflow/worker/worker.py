@@ -20,6 +20,7 @@ from nflow.worker.executing import Executing
 from nflow.worker.files import allow_open_files
 from nflow.worker.heartbeat import FAREWELL, Heartbeat
 from nflow.worker.means import Means
+from nflow.worker.memory import OomKills
 from nflow.worker.pool import MOST_LENT, Pool
 from nflow.worker.process import Spawned, spawn, start_slot
 from nflow.worker.runwatches import RunWatches
@@ -50,7 +51,13 @@ class Worker:
         self._engine = engine
         self._duties = duties
         self._spawned = list(spawned)
-        self._pool = Pool(duties.slots, start_slot or self._start_process, tasks_per_slot=duties.tasks_per_slot)
+        self._oom_kills = OomKills()
+        self._pool = Pool(
+            duties.slots,
+            start_slot or self._start_process,
+            tasks_per_slot=duties.tasks_per_slot,
+            recycle_memory=duties.recycle_memory,
+        )
         self._watches = RunWatches(engine)
         host = platform.node()
         self._executing = Executing(
@@ -61,6 +68,7 @@ class Worker:
                 code=code_cache(engine.blobs),
                 watches=self._watches,
                 host=host,
+                kill_after=duties.kill_after,
             )
         )
         self._driving = {kind: Driving(engine) for kind in _DRIVEN}
@@ -143,5 +151,6 @@ class Worker:
         add(await self._engine.bus.take(JobQueue(address.name, address.subject), on_job))
 
     async def _start_process(self) -> Slot:
-        spawned = self._spawned.pop() if self._spawned else spawn(self._duties.environment)
-        return await start_slot(self._engine.bus.publish, spawned)
+        duties = self._duties
+        spawned = self._spawned.pop() if self._spawned else spawn(duties.environment, duties.slot_memory)
+        return await start_slot(self._engine.bus.publish, spawned, self._oom_kills)

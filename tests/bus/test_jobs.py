@@ -15,6 +15,16 @@ async def test_a_job_reaches_a_worker_that_waits_for_one(bus, other, world, queu
     ]
 
 
+async def test_a_job_knows_its_place_in_the_stream(bus, world, queue, run, jobs):
+    taken = jobs()
+    seq = await bus.append(f"nflow.job.task.{run}.a", b"first")
+
+    (await bus.take(queue, taken)).want(1)
+    await world.until(taken.complete)
+
+    assert taken.items[0].seq == seq
+
+
 async def test_a_job_waits_until_somebody_takes_from_its_queue(bus, world, queue, run, jobs):
     taken = jobs()
     await bus.enqueue(f"nflow.job.task.{run}.a", b"early")

@@ -1,6 +1,7 @@
 """What a real server, and the way to it, do to a client, and what the bus makes of it."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -118,6 +119,24 @@ async def test_a_frozen_server_is_noticed_and_nothing_is_stored_twice(bus, serve
     async with asyncio.timeout(PATIENCE):
         seq = await appending
     assert [record.seq for record in (await bus.read(f"nflow.event.{run}")).records] == [seq]
+
+
+async def test_nobody_hears_of_the_silence_of_a_server_who_has_stopped_waiting_for_it(bus, server):
+    lost, complaints = asyncio.Event(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    bus.on_disconnect(lost.set)
+    server.freeze()
+    flushing = asyncio.ensure_future(bus.flush())
+    await asyncio.sleep(0)  # it begins
+
+    flushing.cancel()
+    async with asyncio.timeout(PATIENCE):
+        await lost.wait()
+    server.thaw()
+    await bus.flush()
+    gc.collect()
+
+    assert complaints == []
 
 
 async def test_a_client_that_the_server_closed_is_replaced_with_all_its_subscriptions(

@@ -27,7 +27,7 @@ def test_a_failure_comes_with_its_traceback_before_the_last_line(tale: Tale):
     tale.tell(RunFinished(status=Status.FAILED, reason="task 'a' failed: ValueError: no beam\nand more"))
 
     assert told(tale).splitlines() == [
-        "main:1/a failed on edge-1:",
+        "main:1/a failed on edge-1 (worker w):",
         "Traceback ...",
         "ValueError: no beam",
         "✘ scan failed in 4.00 s: task 'a' failed: ValueError: no beam  (1 failed, 1 cancelled, run 01run)",
@@ -40,6 +40,25 @@ def test_a_failure_without_a_traceback_says_what_it_was(tale: Tale):
     tale.tell(RunFinished(status=Status.FAILED))
 
     assert "SlotDied: It was killed.\n" in told(tale)
+
+
+def test_a_failure_tells_its_attempt_what_can_be_done_and_the_end_of_its_output(tale: Tale):
+    error = RemoteError(type="SlotDied", message="It was killed.", hint="Give it more memory.")
+    event = TaskFailed(task=A, attempt=2, execution=1, error=error, provenance=WHO, output=("one", "two"), exit_code=-9)
+    tale.tell(event, dag=MAIN)
+    tale.tell(RunFinished(status=Status.FAILED))
+
+    text = "".join(part.text for part in summary("scan", RUN, tale.view, with_output=True))
+
+    assert text.splitlines()[:-1] == [
+        "main:1/a failed on edge-1 (attempt 2, worker w):",
+        "SlotDied: It was killed.",
+        "Give it more memory.",
+        "The end of its output:",
+        "  one",
+        "  two",
+    ]
+    assert "one" not in told(tale)
 
 
 def test_of_many_failures_a_few_are_told_and_the_others_counted(tale: Tale):
@@ -72,7 +91,22 @@ def test_json_holds_all_of_it(tale: Tale):
         "seconds": 3.0,
         "tasks": {"failed": 1},
         "failures": [
-            {"dag": "main:1", "task": "a", "host": "edge-1", "type": "ValueError", "message": "no beam"},
+            {
+                "dag": "main:1",
+                "task": "a",
+                "attempt": 1,
+                "execution": 1,
+                "worker": "w",
+                "host": "edge-1",
+                "pid": 1,
+                "seconds": 1.0,
+                "peak_memory_bytes": 0,
+                "exit_code": None,
+                "type": "ValueError",
+                "message": "no beam",
+                "hint": "",
+                "output": [],
+            },
         ],
     }
 

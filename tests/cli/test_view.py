@@ -94,8 +94,8 @@ def test_a_frame_names_a_few_dags_first_those_that_have_running_tasks():
 def test_the_first_failures_are_kept_and_all_are_counted(tale: Tale):
     tale.tell(*(failed(TaskId(f"t{number}")) for number in range(100)), dag=MAIN)
 
-    assert [failure.task for failure in tale.view.failures] == [f"t{number}" for number in range(MOST_FAILURES)]
-    assert tale.view.failures[0].error == WHY
+    assert [failure.event.task for failure in tale.view.failures] == [f"t{number}" for number in range(MOST_FAILURES)]
+    assert tale.view.failures[0].event.error == WHY
     assert tale.view.counts["failed"] == 100
 
 
@@ -104,7 +104,7 @@ def test_a_failure_that_comes_after_the_end_of_its_dag_is_kept(tale: Tale):
 
     tale.tell(failed(A), dag=MAIN)
 
-    assert [failure.task for failure in tale.view.failures] == [A]
+    assert [failure.event.task for failure in tale.view.failures] == [A]
     assert tale.view.counts == {"failed": 1, "cancelled": 1}
 
 

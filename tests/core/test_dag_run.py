@@ -498,6 +498,19 @@ def test_a_driver_that_takes_over_waits_for_the_rest_of_the_pause(dag_run):
     assert outstanding(run) == [WakeLater(task=TaskId("a"), attempt=2, seconds=5.0)]
 
 
+def test_an_attempt_whose_failure_was_read_before_its_input_is_followed_by_another_when_that_is_there(dag_run):
+    """An earlier driver had dispatched it: the next attempt asks for what this one has not read yet."""
+    run = dag_run("a>b", retry=TWICE)
+    see(run, failed("b"))
+
+    too_early = wake(run, TaskId("b"), 2)
+    commands = apply(run, succeeded("a"))
+
+    assert too_early == []
+    assert commands == [WakeLater(task=TaskId("b"), attempt=2, seconds=5.0)]
+    assert wake(run, TaskId("b"), 2) == [Dispatch(task=TaskId("b"), attempt=2)]
+
+
 def test_a_stop_ends_a_pause(dag_run):
     run = dag_run("a", retry=TWICE)
     see(run, failed("a"))

@@ -1,52 +1,21 @@
-"""Everything is killed again and again, and no run notices."""
-
-import asyncio
-import itertools
-from collections import Counter
+"""Everything is killed, frozen, cut off and slowed again and again, and every run is accounted for."""
 
 import pytest
 
-from nflow.client import Following
-from nflow.core.events import RunFinished, Status, TaskSucceeded
-from nflow.models.workflow import load
-from nflow.wire.subjects import event_place
-from tests.e2e.news import PATIENCE, News
-from tests.e2e.station import WORKFLOWS, Station
+from tests.chaos.account import Verdict
+from tests.chaos.campaign import available, campaign
+from tests.chaos.faults import Kind
+
+_PLANNED = {Verdict.SUCCEEDED, Verdict.FAILED, Verdict.STOPPED, Verdict.CHAOS}
 
 
 @pytest.mark.slow
-async def test_a_hundred_runs_succeed_while_workers_and_the_server_are_killed(station: Station):
-    runs, kills = 100, 8
-    client, news = await station.client(), News()
-    workers = {queues: await station.worker(queues) for queues in ("workflow,dag", "task", "workflow,dag,task")}
-    ends: Counter[Status] = Counter()
-    outcomes: Counter[tuple[str, str]] = Counter()
+@pytest.mark.timeout(400)
+async def test_every_promise_is_kept_through_a_hundred_seconds_of_chaos(tmp_path):
+    parts = await campaign(tmp_path, available(), seconds=100.0, seed=1, say=print)
 
-    def on_event(event, record):
-        if isinstance(event, RunFinished):
-            ends[event.status] += 1
-        elif isinstance(event, TaskSucceeded):
-            outcomes[event_place(record.subject).run, event.task] += 1
-        news.tell()
-
-    async with Following(client.engine, f"{client.engine.subjects.namespace}.event.>", on_event):
-        workflow = load(WORKFLOWS / "gated.py")
-        submitting = asyncio.ensure_future(submit_all(station, client, workflow, runs))
-        for kill, queues in zip(range(1, kills), itertools.cycle([*workers, "server"])):
-            await news.until(lambda kill=kill: outcomes.total() >= kill * 3 * runs // kills, 2 * PATIENCE)
-            if queues == "server":
-                station.server.restart()
-            else:
-                await workers[queues].kill()
-                workers[queues] = await station.worker(queues)
-        await submitting
-        await news.until(lambda: ends.total() >= runs, 3 * PATIENCE)
-
-    assert ends == {Status.SUCCEEDED: runs}
-    assert len(outcomes) == 3 * runs
-    assert set(outcomes.values()) == {1}
-
-
-async def submit_all(station, client, workflow, runs):
-    for _ in range(runs):
-        await client.submit(workflow, {"folder": str(station.folder)})
+    for part in parts:
+        assert part.broken == []
+        assert set(part.verdicts) <= _PLANNED
+        assert part.verdicts[Verdict.SUCCEEDED] > part.submitted / 2
+        assert all(part.faults.of(kind) for kind in Kind if kind is not Kind.STORE_KILLED or part.store == "mongodb")

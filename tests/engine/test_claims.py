@@ -4,6 +4,9 @@ import asyncio
 
 import pytest
 
+from nflow.bus.clock import SystemClock
+from nflow.bus.memory import MemoryServer
+from nflow.bus.port import LEASE
 from nflow.core.events import (
     Provenance,
     TaskCancelled,
@@ -12,11 +15,14 @@ from nflow.core.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from nflow.core.ids import DagId, RunId, TaskId
+from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.core.jobs import TaskJob
 from nflow.engine.claims import LOST_EXECUTIONS, Claimer
+from nflow.engine.engine import Engine
 from nflow.engine.holdings import SETTLING
 from nflow.errors import SchemaTooNew, TooLarge
+from nflow.store.kv import KvStore
+from nflow.testing.loop import VirtualTimeLoop
 from nflow.wire.messages import pack_events, pack_job, unpack_events
 from tests.engine.conftest import StageBus, Taken, settle
 
@@ -168,6 +174,34 @@ async def test_a_claim_is_checked_against_what_the_driver_knew(engine, bus, take
 
 def _fields(job):
     return {name: getattr(job, name) for name in ("run", "workflow", "dag", "task", "name", "attempt", "queue", "code")}
+
+
+def test_a_claim_of_which_a_worker_heard_late_is_not_used_where_a_successor_has_one():
+    """Once, a worker that was cut off in the middle of its claim ran the code hours after somebody else had."""
+
+    class CutOff(StageBus):
+        async def append(self, subject, payload, **options):
+            seq = await super().append(subject, payload, **options)
+            if subject == SUBJECT:
+                later = TaskStarted(
+                    task=TaskId("t"), attempt=1, execution=2, worker=WorkerId("other"), host="h", lost=1
+                )
+                await super().append(subject, pack_events([later]), expect=seq)
+                await asyncio.sleep(LEASE)  # virtual time, in which the answer is on its way
+            return seq
+
+    async def claim_late():
+        bus = CutOff(MemoryServer(SystemClock()))
+        await bus.enqueue("nflow.job.task.q.py.5.r.d=3A1.t.1", pack_job(JOB))
+        [job] = (await Taken().open(bus, QUEUE)).jobs
+        engine = Engine(bus, WorkerId("me"), KvStore(bus))
+        return await claimed(engine, job), engine.holdings
+
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(lambda: False)) as runner:
+        claim, holdings = runner.run(claim_late())
+
+    assert claim is None
+    assert len(holdings) == 0
 
 
 async def test_an_outcome_that_is_too_large_is_told_and_another_may_follow(server, engine_of, clock):

@@ -260,6 +260,29 @@ async def test_the_workflow_hears_why_before_it_hears_that_it_is_over(stage_of, 
     assert finished.status is Status.FAILED
 
 
+async def test_the_end_is_recorded_after_the_last_look_at_a_claim(stage_of, bus, other):
+    """Once, it was not waited for: the job of a task could outlive its dag run, and be claimed."""
+    stage = await stage_of("a")
+    held = asyncio.Event()
+
+    async def hold(subject):
+        if subject == stage.subject("a"):
+            await held.wait()
+
+    bus.before_append = hold
+    await stage.stop()
+    earlier = TaskCancelled(task="a", reason="an earlier driver has said so")
+    await other.append(stage.engine.subjects.own(RUN, DAG), pack_events([earlier]))
+    await settle()
+    ended_early = stage.driving.done()
+
+    held.set()
+    await stage.ended()
+
+    assert not ended_early
+    assert await stage.jobs() == {}
+
+
 async def test_a_driver_that_takes_over_does_what_is_left(stage_of, other_engine, bus, clock):
     first = await stage_of("a>b c")
     await first.succeed("a")
@@ -360,5 +383,5 @@ async def test_a_driver_that_is_cancelled_leaves_nothing_running(stage_of, bus):
     await settle()
 
     assert bus._watching == []
-    assert stage.engine.reconciler._checks == set()
+    assert not stage.engine.reconciler._checks
     assert asyncio.all_tasks() - {asyncio.current_task()} <= others

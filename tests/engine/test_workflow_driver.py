@@ -204,6 +204,48 @@ async def test_a_request_that_is_pushed_in_the_moment_of_the_last_look_keeps_the
     assert len(await stage.ended()) == 1
 
 
+async def test_a_stop_that_is_pushed_in_the_moment_of_the_last_look_counts(stage_of, bus, other):
+    """Once, the run was recorded as succeeded, for that was so when the look began."""
+    stage = await stage_of("main")
+    asked = []
+
+    async def stop_first(subject):
+        if subject == stage.engine.subjects.log(RUN) and not asked:
+            asked.append(subject)
+            await other.append(stage.engine.subjects.ask(RUN), pack_events([StopRequested(reason="enough", by="me")]))
+            await settle()
+
+    bus.before_read = stop_first
+    await stage.finish("main:1")
+
+    [finished] = await stage.ended()
+    assert asked
+    assert finished.status is Status.STOPPED
+
+
+async def test_what_an_earlier_driver_says_late_does_not_replace_the_end_in_the_index(
+    stage_of, other_engine, bus, clock
+):
+    """Once, the run was listed as running for ever."""
+
+    async def cut_off(subject):
+        if subject == note:
+            bus.cut()
+
+    note = other_engine.subjects.kv("runs", RUN)
+    bus.before_append = cut_off
+    await stage_of("main")
+    await clock.advance(SETTLING)
+    second = await stage_of("main", on=other_engine)
+    await second.finish("main:1")
+    await second.ended()
+
+    bus.mend()
+    await settle()
+
+    assert (await other_engine.index.get(RUN)).state == "succeeded"
+
+
 async def test_a_driver_that_takes_over_starts_what_was_granted_but_not_started(stage_of, other_engine, bus, clock):
     async def die(subject):
         if subject.startswith("nflow.job.dag"):

@@ -9,6 +9,7 @@ import pytest
 from nflow.errors import DirectedAcyclicGraphInvalid, DirectedAcyclicGraphUndefined, WorkflowDefinitionError
 from nflow.models import BaseTask, Dag, Retry
 from nflow.models.place import place_of
+from nflow.models.policy import Policy, said_by
 from nflow.tasks import PythonTask
 
 A, B, C, D = (PythonTask(name) for name in "ABCD")
@@ -221,7 +222,7 @@ def test_a_copy_of_a_dag_has_all_that_the_dag_has(copy_of):
     copied, line = copy_of(dag), inspect.currentframe().f_lineno
 
     assert (copied.name, copied.autostart, copied.queue) == ("main", False, "fast")
-    assert (copied.retry, copied.on_failure) == (dag.retry, "stop_dag")
+    assert said_by(copied) == said_by(dag) == Policy(retry=Retry(attempts=5), on_failure="stop_dag")
     assert [task.name for task in copied.graph().tasks] == ["A", "B"]
     assert list(copied.graph().links.values()) == ["slot"]
     assert place_of(copied).line == line

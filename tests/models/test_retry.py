@@ -2,11 +2,8 @@
 
 import pytest
 
-from nflow.core.spec import OnFailure
 from nflow.errors import WorkflowDefinitionError
-from nflow.models import Dag, Retry
-from nflow.models.plan import plan
-from nflow.tasks import BashTask, PythonTask
+from nflow.models import Retry
 
 
 class DarkFrame(OSError):
@@ -37,27 +34,3 @@ def test_errors_are_named_for_the_drivers():
 def test_a_policy_out_of_range_is_refused(wrong, words):
     with pytest.raises(WorkflowDefinitionError, match=words):
         Retry(**wrong)
-
-
-@pytest.mark.parametrize("make", [lambda: PythonTask("a", on_failure="ignore"), lambda: Dag("a", on_failure="ignore")])
-def test_an_unknown_policy_is_refused_with_those_that_there_are(make):
-    with pytest.raises(WorkflowDefinitionError, match=r"'ignore'\. There are: 'stop_workflow', 'stop_dag'"):
-        make()
-
-
-def test_a_task_says_more_than_its_dag():
-    dag = Dag("main", retry=Retry(attempts=2), on_failure="stop_dag")
-    own = BashTask("own", "true", retry=Retry(attempts=7), on_failure="skip_successors")
-    dag.define({PythonTask("plain"): own})
-
-    plain, special = plan(dag, lambda task: "code").tasks
-
-    assert (plain.retry.attempts, plain.on_failure) == (2, OnFailure.STOP_DAG)
-    assert (special.retry.attempts, special.on_failure) == (7, OnFailure.SKIP_SUCCESSORS)
-
-
-def test_a_policy_is_no_part_of_the_code_that_tasks_share():
-    tasks = [PythonTask("a", retry=Retry()), PythonTask("b", on_failure="stop_dag")]
-
-    assert tasks[0].shipped() == tasks[1].shipped()
-    assert PythonTask.restored(tasks[0].shipped()[1], name="a").retry is None

@@ -56,9 +56,9 @@ class Bench:
         self.printed = asyncio.Event()
         self.terms: dict[str, Any] = {}
 
-    async def slot(self) -> Slot:
+    async def slot(self, memory: int | None = None) -> Slot:
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-        slot = await start_slot(self._publish, spawn(environment))
+        slot = await start_slot(self._publish, spawn(environment, memory))
         self.slots.append(slot)
         return slot
 
@@ -68,17 +68,18 @@ class Bench:
         *,
         on: Slot | None = None,
         call: Callable[[str, Sequence[Any]], Awaitable[Any]] = no_calls,
+        callback_finally: Callback | None = None,
         **fields: Any,
     ) -> Event:
         """What the task's events say of how it ended."""
         slot = on or await self.slot()
-        code = pack_code(PythonTask("work", callback).shipped())
+        code = pack_code(PythonTask("work", callback, callback_finally=callback_finally).shipped())
         job = task_job(code=digest(code), **fields)
         async with asyncio.timeout(PATIENCE):
             outcome = await slot.run(
                 (pack_job(job), None, code, 1, "me", "host", self.terms), subject="l.w", attempt=1, call=call
             )
-        [event] = unpack_events(outcome)
+        [event] = unpack_events(outcome.events)
         return event
 
     @property

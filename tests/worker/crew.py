@@ -19,13 +19,13 @@ from nflow.engine.engine import Engine
 from nflow.engine.specs import code_cache
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_job, pack_spec, unpack_events, unpack_job
+from nflow.worker.death import Death
 from nflow.worker.driving import Driving
 from nflow.worker.executing import Executing
 from nflow.worker.means import Means
 from nflow.worker.pool import Pool
-from nflow.worker.process import describe_death
 from nflow.worker.runwatches import RunWatches
-from nflow.worker.slot import SlotDied
+from nflow.worker.slot import Outcome, SlotDied
 
 Call = Callable[[str, Sequence[Any]], Awaitable[Any]]
 
@@ -62,11 +62,17 @@ class StageSlot:
         self._played = played
         self._death: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    memory_bytes = 0
+    last_lines: tuple[str, ...] = ()
+
     @property
     def ended(self) -> bool:
         return not self.alive
 
-    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:
+    async def end(self) -> None:
+        pass
+
+    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> Outcome:
         payload, _, code, execution, *_ = request
         job = unpack_job(payload)
         assert isinstance(job, TaskJob)
@@ -78,8 +84,8 @@ class StageSlot:
         try:
             await asyncio.wait([play, self._death], return_when=asyncio.FIRST_COMPLETED)
             if self._death.done():
-                raise SlotDied(describe_death(-self.signals[-1]))
-            return pack_events([play.result()])
+                raise SlotDied(Death(exit_code=-self.signals[-1]))
+            return Outcome(pack_events([play.result()]), isinstance(play.result(), TaskFailed))
         finally:
             play.cancel()
             self.stopped.clear()

@@ -16,6 +16,7 @@ class IdleSlot:
     def __init__(self) -> None:
         self.alive = True
         self.tasks_done = 0
+        self.memory_bytes = 0
 
     @property
     def ended(self) -> bool:
@@ -85,6 +86,17 @@ async def test_a_worn_slot_is_replaced(starts):
 
     assert not slot.alive
     assert await pool.acquire(0.0) is not slot
+
+
+async def test_a_slot_that_keeps_too_much_memory_is_replaced(starts):
+    pool = Pool(1, starts, tasks_per_slot=1000, recycle_memory=100)
+    slot = await pool.acquire(1.0)
+    slot.memory_bytes = 101
+
+    pool.release(slot)
+
+    assert not slot.alive
+    assert await pool.acquire(1.0) is not slot
 
 
 async def test_a_slot_that_died_while_it_was_idle_is_not_handed_out(pool):

@@ -156,7 +156,7 @@ async def test_the_watch_of_a_run_that_is_over_is_not_kept(watches, tell, engine
         await settle()
 
     assert engine.bus._watching == []
-    assert engine.reconciler._checks == set()
+    assert engine.reconciler._checks == {}
 
 
 async def test_watches_that_nobody_uses_are_kept_for_a_while_but_not_all(watches, engine):

@@ -12,7 +12,7 @@ import pytest
 
 from nflow.core.events import TaskFailed, TaskSucceeded
 from nflow.errors import NflowError, StorageFull
-from nflow.worker.process import describe_death, spawn
+from nflow.worker.process import spawn
 from nflow.worker.slot import SlotDied
 
 
@@ -145,7 +145,7 @@ async def test_an_outcome_that_was_sent_counts_although_the_process_died_right_a
     slot = await bench.slot()
 
     assert isinstance(await bench.run(work, on=slot), TaskSucceeded)
-    assert await slot.end() == 1
+    assert (await slot.end()).exit_code == 1
 
 
 async def test_noise_on_stdout_is_output_and_nothing_else(bench):
@@ -295,7 +295,7 @@ async def test_a_process_whose_task_left_a_calling_thread_takes_no_other(bench):
     await bench.run(work, on=slot, call=never)
 
     assert not slot.alive
-    assert await slot.end() == -signal.SIGKILL
+    assert (await slot.end()).exit_code == -signal.SIGKILL
 
 
 async def test_a_thread_that_outlives_its_task_cannot_speak_for_the_next_one(bench):
@@ -494,7 +494,7 @@ async def test_a_task_that_nobody_waits_for_any_more_is_ended(bench):
 
     running.cancel()
 
-    assert await slot.end() == -signal.SIGKILL
+    assert (await slot.end()).exit_code == -signal.SIGKILL
     assert not slot.alive
 
 
@@ -524,7 +524,86 @@ async def test_slots_leave_no_open_files_and_no_processes(bench, times):
     assert open_files() <= before
 
 
-def test_deaths_are_told_in_words():
-    assert describe_death(-9).endswith("for want of memory")
-    assert describe_death(-15) == "the process of the task was ended by SIGTERM"
-    assert describe_death(1) == "the process of the task ended itself with exit code 1"
+# --- SIGTERM ---------------------------------------------------------------------------------------------------------
+
+
+def waits(data, store, signal, context):
+    try:
+        print("waiting", flush=True)
+        threading.Event().wait()
+    except Exception:  # noqa: BLE001 - as users write it
+        print("an error")
+    finally:
+        print("cleaning up")
+
+
+def tells(status, data, store, signal, context):
+    print(status.name)
+
+
+@pytest.mark.parametrize(("is_stopped", "status"), [(True, "Stopped"), (False, "Error")])
+async def test_a_task_that_is_to_end_has_time_to_clean_up(bench, is_stopped, status):
+    slot = await bench.slot()
+    running = asyncio.ensure_future(bench.run(waits, on=slot, callback_finally=tells))
+    await bench.printed.wait()
+    if is_stopped:
+        slot.flag_stop()
+
+    slot.signal_group(signal.SIGTERM)
+
+    failed = await running
+    assert isinstance(failed, TaskFailed)
+    assert failed.error.type == "Terminated"
+    assert bench.text() == ["waiting", "cleaning up", status]
+
+
+async def test_a_task_that_cleans_up_is_not_interrupted_again(bench):
+    def work(data, store, told, context):
+        try:
+            print("waiting", flush=True)
+            threading.Event().wait()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            print("cleaned up")
+
+    slot = await bench.slot()
+    running = asyncio.ensure_future(bench.run(work, on=slot))
+    await bench.printed.wait()
+
+    slot.signal_group(signal.SIGTERM)
+
+    assert (await running).error.type == "Terminated"
+    assert bench.text() == ["waiting", "cleaned up"]
+
+
+async def test_a_slot_without_a_task_ends_at_once(bench):
+    slot = await bench.slot()
+    await bench.run(lambda data, store, told, context: signal.signal(signal.SIGTERM, signal.SIG_IGN), on=slot)
+
+    slot.signal_group(signal.SIGTERM)
+
+    assert (await slot.end()).exit_code == -signal.SIGTERM
+
+
+async def test_a_slot_may_use_so_much_memory(bench):
+    slot = await bench.slot(memory=256 * 1024**2)
+
+    failed = await bench.run(lambda data, store, told, context: bytearray(512 * 1024**2), on=slot)
+
+    assert (failed.error.type, failed.error.hint) == (
+        "MemoryError",
+        "A slot of this worker may use 256 MiB: worker.slot_memory.",
+    )
+
+
+async def test_a_slot_knows_the_end_of_what_its_task_wrote_and_what_it_holds(bench):
+    def work(data, store, told, context):
+        for number in range(100):
+            print(number)
+
+    slot = await bench.slot()
+
+    await bench.run(work, on=slot)
+
+    assert slot.last_lines == tuple(map(str, range(50, 100)))
+    assert slot.memory_bytes > 10_000_000

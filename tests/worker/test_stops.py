@@ -106,4 +106,4 @@ async def test_a_closed_one_hears_no_more(heard):
     await heard.stop()
 
     assert heard.told == []
-    assert heard.engine.reconciler._checks == set()
+    assert heard.engine.reconciler._checks == {}

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from nflow.core.events import (
     DagFinished,
     DagStarted,
     OwnerChanged,
+    RemoteError,
     RunFinished,
     Status,
     StopRequested,
@@ -25,8 +27,9 @@ from nflow.core.events import (
 from nflow.core.ids import DagId
 from nflow.core.jobs import TaskJob
 from nflow.core.retry import RetrySpec
-from nflow.wire.frames import unpack_plain
-from nflow.wire.messages import pack_events, pack_job, unpack_job
+from nflow.engine.dead import DeadLetter, DeadLetters
+from nflow.engine.runs import RunEntry
+from nflow.wire.messages import pack_events, pack_job, unpack_events, unpack_job, unpack_message
 from nflow.worker.execution import PATIENCE
 from nflow.worker.reception import MOST_TRIES
 from tests.worker.crew import Scene, dag_of
@@ -443,7 +446,7 @@ async def test_a_slot_that_dies_fails_its_task(site):
     run = await site.submit(main="a")
 
     [failed] = await site.has(run, TaskFailed)
-    assert failed.error.message == "The process of the task was ended by SIGSEGV."
+    assert failed.error.message == "The process of the task was killed by SIGSEGV."
 
 
 async def test_a_worker_that_cannot_start_slots_leaves_its_tasks_to_others(site):
@@ -471,7 +474,7 @@ async def test_a_task_that_no_worker_can_run_fails_in_the_end(site):
     [failed] = await site.of(run, TaskFailed)
     assert "no more processes" in failed.error.message
     [letter] = (await site.client.bus.read(site.client.subjects.dead_letters())).records
-    assert "no more processes" in unpack_plain(letter.payload)["reason"]
+    assert "no more processes" in unpack_message(letter.payload, DeadLetter).reason
     await site.until(lambda: nothing_is_left(crew))
 
 
@@ -580,7 +583,163 @@ async def test_a_job_in_a_queue_of_another_kind_is_laid_down(site):
 
     await site.clock.advance(1.0)
     [letter] = (await site.client.bus.read(site.client.subjects.dead_letters())).records
-    assert unpack_plain(letter.payload)["subject"] == subject
+    assert unpack_message(letter.payload, DeadLetter).subject == subject
+
+
+async def letters_of(site) -> list[DeadLetter]:
+    return [letter async for letter in DeadLetters(site.client).all()]
+
+
+def is_over(site, run) -> bool:
+    """Whether its log says so, whatever else is in it."""
+    subject = site.client.subjects.own(run)
+    last = site.server.stream(subject).last(subject)
+    return last is not None and isinstance(unpack_events(last.payload)[-1], RunFinished)
+
+
+async def test_a_broken_job_under_an_odd_subject_is_laid_down_too(site):
+    """Once, such a subject made its worker forget the job, which came back for ever."""
+    crew = await site.crew()
+    subject = "nflow.job.task.task.py.5.r.d.t.x.and.more"
+
+    await site.client.bus.append(subject, b"\xc1 broken")
+    await site.clock.advance(10.0)
+
+    [letter] = await letters_of(site)
+    assert (letter.subject, letter.payload, letter.worker) == (subject, b"\xc1 broken", "w1")
+    assert nothing_is_left(crew)
+    assert await jobs_left(site) == []
+
+
+@pytest.mark.parametrize("kind", ["task", "dag", "workflow"])
+async def test_a_run_whose_job_is_broken_fails_instead_of_waiting_for_ever(site, kind):
+    """Once, it hung until a person stopped it."""
+    kinds = ["workflow", "dag", "task"]
+    run = await site.submit(main="a>b")
+    entry = RunEntry(run=run, workflow="test", state="waiting", queue="workflow", submitted=0.0)
+    await site.client.index.announce(entry)
+    before = kinds[: kinds.index(kind)]
+    if before:
+        await site.crew("before", *before)
+    await site.until(lambda: job_of(site, kind) is not None)
+    subject = job_of(site, kind)
+    await site.client.bus.withdraw(subject)
+    await site.client.bus.enqueue(subject, b"\xc1 broken")
+
+    crew = await site.crew("after", *kinds[kinds.index(kind) :])
+
+    [finished] = await site.has(run, RunFinished)
+    assert finished.status is Status.FAILED
+    [letter] = await letters_of(site)
+    assert (letter.subject, letter.kind) == (subject, kind)
+    assert (await site.client.index.get(run)).state == "failed"
+    await site.until(lambda: nothing_is_left(crew))
+    assert await jobs_left(site) == []
+
+
+def job_of(site, kind: str) -> str | None:
+    """The subject of the job of that kind."""
+    records = site.server.stream("nflow.job.x").read(f"nflow.job.{kind}.>", 0, 1).records
+    return records[0].subject if records else None
+
+
+async def test_bytes_of_a_stranger_end_no_work_that_is_due(site, gate):
+    site.scripts["a"] = gate
+    await site.crew()
+    run = await site.submit(main="a>b")
+    await gate.reached.wait()
+    subjects = site.client.subjects
+    for subject in (
+        subjects.job_task("task", "py", run, DagId("main:1"), "a", 2),
+        subjects.job_task("task", "py", run, DagId("main:1"), "b", 2),
+        subjects.job_task("task", "py", run, DagId("main:1"), "z", 1),
+        subjects.job_task("task", "py", run, DagId("other:1"), "a", 1),
+        subjects.job_dag("dag", run, DagId("main:2")),
+        subjects.job_workflow("task", run),
+    ):
+        await site.client.bus.enqueue(subject, b"\xc1 broken")
+    await site.clock.advance(5.0)
+
+    gate.open()
+
+    finished = await site.comes(run, RunFinished)
+    assert finished.status is Status.SUCCEEDED
+
+
+async def test_a_job_that_is_laid_down_a_second_time_has_one_letter(site, gate):
+    """Its worker was cut off between the letter and the removal of the job."""
+    await site.crew()
+    subject = site.client.subjects.job_task("task", "py", "r", "main:1", "a", 1)
+    await site.client.bus.enqueue(subject, b"\xc1 broken")
+    [job] = await jobs_left(site)
+    letters = DeadLetters(site.client)
+    held = SimpleNamespace(subject=subject, payload=job.payload, seq=job.seq, deliveries=1)
+
+    await letters.put(held, "once", host="h")
+    await site.clock.advance(10.0)
+
+    [letter] = await letters_of(site)
+    assert letter.reason == "once"
+    assert await jobs_left(site) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "letters"),
+    [
+        (RemoteError(type="MissingModule", message="Task 'a' needs the module 'epics', which is not installed"), 1),
+        (RemoteError(type="BrokenMessage", message="Task 'a' cannot be opened: EOFError: "), 1),
+        (RemoteError(type="BlobLost", message="The value of 'image' is lost"), 0),
+        (RemoteError(type="ValueError", message="Task 'a' found no peak"), 0),
+    ],
+)
+async def test_a_task_whose_code_cannot_be_opened_fails_and_is_kept_with_the_dead_letters(site, error, letters):
+    async def fail(scene: Scene) -> TaskFailed:
+        job = scene.job
+        return TaskFailed(task=job.task, attempt=1, execution=scene.execution, error=error, provenance=scene.provenance)
+
+    site.scripts["a"] = fail
+    crew = await site.crew()
+
+    run = await site.submit(main="a")
+
+    [finished] = await site.has(run, RunFinished)
+    assert finished.status is Status.FAILED
+    found = await letters_of(site)
+    assert [(letter.kind, letter.reason) for letter in found] == [("task", f"{error.type}: {error.message}")] * letters
+    await site.until(lambda: nothing_is_left(crew))
+
+
+async def test_a_task_whose_code_is_lost_is_kept_with_the_dead_letters(site):
+    await site.crew()
+    job = TaskJob(run="r", workflow="t", dag=DagId("d:1"), task="a", name="a", attempt=1, queue="task", code="gone")
+
+    await site.client.bus.enqueue(site.client.subjects.job_task("task", "py", "r", job.dag, "a", 1), pack_job(job))
+
+    [failed] = await site.has("r", TaskFailed)
+    assert failed.error.type == "BlobLost"
+    await site.clock.advance(1.0)
+    [letter] = await letters_of(site)
+    assert letter.reason.startswith("BlobLost: The code gone of this workflow is gone")
+    assert await DeadLetters(site.client).futility(letter) is not None
+
+
+async def test_a_task_whose_own_record_is_broken_is_given_up_once(site):
+    """Once, its job came back for ever, each time with one more letter."""
+    run = await site.submit(main="a")
+    driver = await site.crew("d", "workflow", "dag")
+    await site.has(run, DagStarted)
+    await site.until(lambda: site.server.stream("nflow.job.x").read("nflow.job.task.>", 0, 1).records != [])
+    subject = site.client.subjects.task(run, DagId("main:1"), "a")
+    seq = await site.client.bus.append(subject, b"\xc1")
+
+    crew = await site.crew()
+
+    await site.until(lambda: is_over(site, run), seconds=120)
+    await site.until(lambda: nothing_is_left(crew) and nothing_is_left(driver), seconds=100)
+    [letter] = await letters_of(site)
+    assert letter.kind == "dag"
+    assert f"record {seq} of its log, on {subject}, is damaged" in letter.reason
+    assert await jobs_left(site) == []
 
 
 async def test_a_job_of_a_newer_nflow_waits_for_a_newer_worker(site):

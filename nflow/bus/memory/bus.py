@@ -48,7 +48,7 @@ class MemoryBus:
         self._cut_at = 0.0
         self._closed = False
         self._outbox: list[Callable[[], None]] = []
-        self._in_hand: set[MemoryJob] = set()
+        self._in_hand: dict[MemoryJob, None] = {}
         self._intakes: list[MemoryIntake] = []
         self._watching: list[_Listed[Callable[[Record], None]]] = []
         self._listening: list[_Listed[Callable[[str, bytes], None]]] = []
@@ -236,7 +236,7 @@ class MemoryBus:
         """When it could last renew a lease."""
         return self._clock.time() if self._up.is_set() else self._cut_at
 
-    def in_hand(self) -> set[MemoryJob]:
+    def in_hand(self) -> dict[MemoryJob, None]:
         """The jobs whose leases it renews."""
         return self._in_hand
 

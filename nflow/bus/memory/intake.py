@@ -23,8 +23,8 @@ class Holder(Protocol):
     def post(self, action: Callable[[], None]) -> None:
         """Do it now, or when the connection is back."""
 
-    def in_hand(self) -> "set[MemoryJob]":
-        """The jobs whose lease is renewed."""
+    def in_hand(self) -> "dict[MemoryJob, None]":
+        """The jobs whose lease is renewed, in the order of their coming."""
 
 
 class MemoryJob:
@@ -34,6 +34,7 @@ class MemoryJob:
         self.subject = entry.record.subject
         self.payload = entry.record.payload
         self.deliveries = entry.deliveries
+        self.seq = entry.record.seq
         self._entry = entry
         self._holder = holder
         self._renewed = holder.now()
@@ -43,7 +44,7 @@ class MemoryJob:
     def hold(self, on_lost: Callable[[], None]) -> None:
         """See the port."""
         self._on_lost = on_lost
-        self._holder.in_hand().add(self)
+        self._holder.in_hand()[self] = None
 
     def resume(self) -> None:
         """See the port."""
@@ -53,7 +54,7 @@ class MemoryJob:
     def drop(self) -> None:
         """See the port."""
         self._renewed = self.renewed()
-        self._holder.in_hand().discard(self)
+        self._holder.in_hand().pop(self, None)
 
     async def ack(self) -> None:
         """See the port."""

@@ -18,6 +18,8 @@ def _pattern(subject: str) -> re.Pattern[str]:
 
 def matches(pattern: str, subject: str) -> bool:
     """Whether `subject` is one of those that `pattern` names: `*` is one token, a last `>` is one or more."""
+    if pattern.endswith(".>") and "*" not in pattern:
+        return subject.startswith(pattern[:-1]) and len(subject) >= len(pattern)
     return pattern == subject or _pattern(pattern).fullmatch(subject) is not None
 
 

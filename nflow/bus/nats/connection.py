@@ -141,8 +141,9 @@ class Connection:
         Raises:
             TimeoutError: it is silent; the client is left for a new one.
         """
-        # Shielded, for a pong to a cancelled ping ends nats-py's reading for good.
-        await asyncio.shield(asyncio.ensure_future(self._ping(self.client, self._gone)))
+        ping = asyncio.ensure_future(self._ping(self.client, self._gone))
+        ping.add_done_callback(_seen)
+        await asyncio.shield(ping)  # for a pong to a cancelled ping ends nats-py's reading for good
 
     # --- supervision ---
 
@@ -291,6 +292,12 @@ class Connection:
         task = asyncio.ensure_future(work)
         self._background.add(task)  # a task that nobody holds may be collected
         task.add_done_callback(self._background.discard)
+
+
+def _seen(work: "asyncio.Task[None]") -> None:
+    """Whoever waited for it may have gone: then its failure is no news to anybody."""
+    if not work.cancelled():
+        work.exception()
 
 
 def _refusal(url: str, reason: str) -> ServerError:

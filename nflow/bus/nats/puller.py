@@ -35,12 +35,12 @@ _NAK = b"-NAK"
 class NatsJob:
     """A job in hand; its acknowledgement subject is its identity."""
 
-    __slots__ = ("_connection", "_leases", "_received", "_reply", "deliveries", "payload", "subject")
+    __slots__ = ("_connection", "_leases", "_received", "_reply", "deliveries", "payload", "seq", "subject")
 
     def __init__(self, message: Msg, connection: Connection, leases: Leases) -> None:
         self.subject = message.subject
         self.payload = message.data
-        self.deliveries = _deliveries(message.reply)
+        self.deliveries, self.seq = _counts(message.reply)
         self._reply = message.reply
         self._received = now()
         self._connection = connection
@@ -184,7 +184,8 @@ def _unused(message: Msg) -> int:
     return int((message.headers or {}).get("Nats-Pending-Messages", 1))
 
 
-def _deliveries(reply: str) -> int:
-    """From `$JS.ACK.<stream>.<consumer>.<deliveries>…`, or with domain and account before the stream."""
-    tokens = reply.split(".", 7)
-    return int(tokens[4] if reply.count(".") == 8 else tokens[6])
+def _counts(reply: str) -> tuple[int, int]:
+    """From `$JS.ACK.<stream>.<consumer>.<deliveries>.<seq>…`, or with domain and account before the stream."""
+    tokens = reply.split(".", 8)
+    first = 4 if reply.count(".") == 8 else 6
+    return int(tokens[first]), int(tokens[first + 1])

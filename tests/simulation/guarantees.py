@@ -1,0 +1,535 @@
+"""What must hold whatever goes wrong: looked at with each record as it is stored, and once more at the end.
+
+Written from the rules alone; the core's machines are only asked at the end, whether they come to the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import pairwise
+
+from nflow.bus.port import LEASE, Record
+from nflow.core import dag_run, workflow_run
+from nflow.core.dag_state import DagRun
+from nflow.core.dataset import Dataset
+from nflow.core.events import (
+    DagFinished,
+    DagRefused,
+    DagRequested,
+    DagStarted,
+    Event,
+    OwnerChanged,
+    RunFinished,
+    Status,
+    StopRequested,
+    TaskAborted,
+    TaskCancelled,
+    TaskEvent,
+    TaskFailed,
+    TaskReleased,
+    TaskStarted,
+    TaskSucceeded,
+)
+from nflow.core.ids import DagId, DagName, RunId, TaskId
+from nflow.core.jobs import TaskJob
+from nflow.core.retry import WORKER_LOST
+from nflow.core.spec import DagSpec, OnFailure
+from nflow.core.workflow_run import WorkflowRun
+from nflow.core.workflow_state import name_of as dag_name_of
+from nflow.engine.holdings import SILENCE
+from nflow.wire.messages import unpack_events
+from nflow.wire.subjects import event_place, name_of
+from tests.core import model
+from tests.simulation.port import RENEWAL
+from tests.simulation.plan import DagPlan, Do, End, Kind, Plan, StopPlan, TaskPlan
+
+Outcome = TaskSucceeded | TaskFailed | TaskAborted
+
+#: Failures of attempts that no plan foresees: what became of the worker, and not of the code.
+_NOT_THE_CODE = (WORKER_LOST, "SlotDied", "NotRunnable")
+
+
+@dataclass
+class Broken(Exception):
+    """A guarantee that did not hold."""
+
+    guarantee: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.guarantee}: {self.what}"
+
+
+@dataclass(eq=False)
+class Execution:
+    """One time that the code of an attempt was run."""
+
+    worker: str
+    execution: int
+    began: float
+    ended: float | None = None
+
+
+@dataclass(eq=False)
+class TaskLog:
+    """What the log says of one task."""
+
+    events: list[Event] = field(default_factory=list)
+    settled: Event | None = None  #: what ended it for good
+
+
+@dataclass(eq=False)
+class DagLog:
+    """What the log says of a dag run."""
+
+    spec: DagSpec
+    plan: DagPlan
+    events: list[Event] = field(default_factory=list)
+    tasks: dict[str, TaskLog] = field(default_factory=lambda: defaultdict(TaskLog))
+    finished: DagFinished | None = None
+    stopped_at: float | None = None
+
+
+@dataclass(eq=False)
+class RunLog:
+    """What the log says of a run."""
+
+    events: list[Event] = field(default_factory=list)
+    dags: dict[str, DagLog] = field(default_factory=dict)
+    granted: dict[str, str] = field(default_factory=dict)
+    finished: RunFinished | None = None
+    finished_at: float = 0.0
+
+
+class Checks:
+    """Watches one simulation. The first guarantee that breaks ends it."""
+
+    def __init__(self, plan: Plan, now: Callable[[], float], on_news: Callable[[], None]) -> None:
+        self.plan = plan
+        self.broken: Broken | None = None
+        self.runs: dict[str, RunLog] = defaultdict(RunLog)
+        self.owed: set[str] = set()  #: runs whose ids were returned
+        self.begun: set[str] = set()  #: runs whose jobs were stored
+        self.executions: dict[tuple[str, str, str, int], list[Execution]] = defaultdict(list)
+        self.away: dict[str, list[tuple[float, float]]] = defaultdict(list)  #: when a worker was not to be heard
+        self.acknowledged: set[tuple[Do, str, str]] = set()
+        self.stops: list[tuple[StopPlan, bool]] = []
+        self.records = 0
+        self.digest = blake2b(digest_size=16)
+        self.story: list[str] | None = None
+        self._plans = {run.id: run for run in plan.runs}
+        self._specs = {run.id: run.spec("code") for run in plan.runs}
+        self._now = now
+        self._on_news = on_news
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether each run that is owed, and each that has begun, has ended."""
+        return all(self.runs[run].finished is not None for run in self.owed | self.begun)
+
+    def breaks(self, guarantee: str, what: str) -> None:
+        """A guarantee does not hold; the first one counts."""
+        if self.broken is None:
+            self.broken = Broken(guarantee, what)
+            self._on_news()
+
+    # --- what clients and the code of tasks tell ---
+
+    def promised(self, run: RunId) -> None:
+        self.owed.add(run)
+
+    def heard(self, run: RunId, finished: RunFinished) -> None:
+        if finished != self.runs[run].finished:
+            self.breaks("clients hear what the log says", f"{run} ended as {self.runs[run].finished}, not {finished}")
+
+    def accepted_stop(self, plan: StopPlan) -> None:
+        log = self.runs[plan.run]
+        if plan.dag is None:
+            has_work = any(dag not in log.dags or log.dags[dag].finished is None for dag in log.granted.values())
+            self.stops.append((plan, log.finished is None and (has_work or not log.granted)))
+
+    def stored_once(self, kind: Do, run: RunId, element: str) -> None:
+        self.acknowledged.add((kind, run, element))
+
+    def code_began(self, worker: str, job: TaskJob, execution: int, at: float) -> Execution:
+        """The code of an attempt is run: once, unless what ran it was lost."""
+        self.note(f"{worker} runs {job.run} {job.dag} {job.task} attempt {job.attempt} execution {execution}")
+        before = self.executions[job.run, job.dag, job.task, job.attempt]
+        came_back = max((end for _, end in self.away[worker] if end <= at), default=-LEASE)
+        for earlier in before:
+            if not self._was_lost(earlier, job, at) and at - came_back > RENEWAL:
+                what = f"{job.run} {job.dag} {job.task} attempt {job.attempt}: {earlier} was not lost, {worker} runs it"
+                self.breaks("code runs once while its worker lives", what)
+        ticket = Execution(worker, execution, at)
+        before.append(ticket)
+        self._check_input(job)
+        return ticket
+
+    def code_ended(self, ticket: Execution, at: float) -> None:
+        ticket.ended = at if ticket.ended is None else ticket.ended
+
+    def worker_died(self, worker: str, at: float) -> None:
+        """Its code died with it."""
+        self.away[worker].append((at, float("inf")))
+        for executions in self.executions.values():
+            for each in executions:
+                if each.worker == worker and each.ended is None:
+                    each.ended = at
+
+    def was_away(self, worker: str, since: float) -> None:
+        self.away[worker].append((since, self._now()))
+
+    def _was_lost(self, earlier: Execution, job: TaskJob, at: float) -> bool:
+        released = any(
+            isinstance(event, TaskReleased) and (event.attempt, event.execution) == (job.attempt, earlier.execution)
+            for event in self.runs[job.run].dags[job.dag].tasks[job.task].events
+        )
+        if released:
+            return earlier.ended is not None
+        shaken = any(fault.kind in (Kind.OUTAGE, Kind.REDELIVER) for fault in self.plan.faults)
+        shortest = SILENCE - 0.1 if shaken else LEASE - 0.05
+        return any(
+            end - begin >= shortest and begin < at and end > earlier.began for begin, end in self.away[earlier.worker]
+        )
+
+    # --- what the log says ---
+
+    def on_record(self, record: Record) -> None:
+        """Look at a record that was just stored."""
+        self.records += 1
+        subject = record.subject
+        if not subject.startswith("nflow.event."):
+            if subject.startswith("nflow.job."):
+                self.note(f"job {subject}")
+            if subject.startswith("nflow.job.workflow."):
+                self.begun.add(subject.rpartition(".")[2])
+            return
+        run, dag, last = map(name_of, event_place(subject))
+        place = event_place(subject)
+        log = self.runs[place.run]
+        for event in unpack_events(record.payload):
+            self.note(_line(place.run, dag, last, record, event))
+            if self.broken is not None:
+                return
+            if place.dag == "_":
+                self._take_of_run(str(run), log, event)
+            else:
+                self._take_of_dag(str(run), log, str(dag), event, is_own=place.last == "_log")
+
+    def note(self, line: str) -> None:
+        """Something happened: a line of the story, and a part of what two runs of one seed have in common."""
+        line = f"{self._now():9.4f} {line}"
+        self.digest.update(line.encode())
+        if self.story is not None:
+            self.story.append(line)
+
+    def _take_of_run(self, run: str, log: RunLog, event: Event) -> None:
+        log.events.append(event)
+        if log.finished is not None and not isinstance(event, OwnerChanged | StopRequested | DagRequested | DagRefused):
+            self.breaks("nothing happens after the end", f"{run}: {event}")
+        match event:
+            case DagStarted(key=key, dag=dag):
+                if log.granted.setdefault(key, dag) != dag or list(log.granted.values()).count(dag) > 1:
+                    self.breaks("a request is granted once", f"{run}: {event}, before: {log.granted}")
+                self._dag(run, log, dag)
+            case DagFinished(dag=dag):
+                finished = self._dag(run, log, dag)
+                if finished.finished is not None:
+                    self.breaks("a dag run ends once", f"{run}: {event}")
+                if dag not in log.granted.values():
+                    self.breaks("only what was started ends", f"{run}: {event}")
+                finished.finished = event
+            case RunFinished():
+                running = [dag for dag in log.granted.values() if log.dags[dag].finished is None]
+                if running:
+                    self.breaks("a run ends after its dags", f"{run} ended while these ran: {running}")
+                if log.finished is None:
+                    log.finished, log.finished_at = event, self._now()
+                self._on_news()
+            case _:
+                pass
+
+    def _dag(self, run: str, log: RunLog, dag: str) -> DagLog:
+        if dag not in log.dags:
+            name = dag_name_of(DagId(dag))
+            plan = self._plans[run].dag(name)
+            assert plan is not None
+            log.dags[dag] = DagLog(self._specs[run].dags[DagName(name)], plan)
+        return log.dags[dag]
+
+    def _take_of_dag(self, run: str, log: RunLog, name: str, event: Event, *, is_own: bool) -> None:
+        dag = self._dag(run, log, name)
+        dag.events.append(event)
+        at = f"{run} {name}"
+        if isinstance(event, StopRequested) and dag.stopped_at is None:
+            dag.stopped_at = self._now()
+        if not isinstance(event, TaskEvent):
+            return
+        task = dag.tasks[event.task]
+        if dag.finished is not None and not is_own:
+            self.breaks("nothing happens after the end", f"{at}: {event}")
+        match event:
+            case TaskStarted():
+                self._claimed(at, dag, task, event)
+            case TaskReleased():
+                self._of_claim(at, task, event)
+            case TaskSucceeded() | TaskFailed() | TaskAborted():
+                self._ended(at, dag, task, event)
+            case TaskCancelled() if not is_own:
+                if task.settled is not None:
+                    self.breaks("an attempt has one outcome", f"{at}: {event} after {task.settled}")
+                task.settled = event
+            case _:
+                pass
+        if not is_own:
+            task.events.append(event)
+
+    def _claimed(self, at: str, dag: DagLog, task: TaskLog, event: TaskStarted) -> None:
+        claim = (event.attempt, event.execution)
+        match task.events[-1] if task.events else None:
+            case None:
+                expected = (1, 1)
+            case TaskStarted(attempt=attempt, execution=execution) | TaskReleased(attempt=attempt, execution=execution):
+                expected = (attempt, execution + 1)
+            case TaskFailed(attempt=attempt):
+                expected = (attempt + 1, 1)
+            case other:
+                return self.breaks("nothing is claimed after its end", f"{at}: {event} after {other}")
+        if task.settled is not None:
+            self.breaks("nothing is claimed after its end", f"{at}: {event} after {task.settled}")
+        if claim != expected:
+            self.breaks("claims are numbered", f"{at}: {event}, expected {expected}")
+        if claim == (1, 1) and self._state(dag, event.task) != "ready":
+            state = self._state(dag, event.task)
+            self.breaks("a task starts after its predecessors", f"{at}: {event} is {state}")
+        return None
+
+    def _of_claim(self, at: str, task: TaskLog, event: TaskReleased | Outcome) -> None:
+        match task.events[-1] if task.events else None:
+            case TaskStarted(attempt=event.attempt, execution=event.execution):
+                pass
+            case other:
+                self.breaks("an outcome is of the last claim", f"{at}: {event} after {other}")
+
+    def _ended(self, at: str, dag: DagLog, task: TaskLog, event: Outcome) -> None:
+        if task.settled is not None:
+            self.breaks("an attempt has one outcome", f"{at}: {event} after {task.settled}")
+        if not (isinstance(event, TaskFailed) and event.error.type == "NotRunnable"):
+            self._of_claim(at, task, event)
+        plan = next(each for each in dag.plan.tasks if each.id == event.task)
+        if not _is_as_planned(plan, event):
+            self.breaks("outcomes are what the code did", f"{at}: {event}, planned {plan}")
+        if not (isinstance(event, TaskFailed) and _is_tried_again(plan, event)):
+            task.settled = event
+
+    # --- the independent view of a dag run ---
+
+    def _state(self, dag: DagLog, task: str) -> str:
+        """How far a task is: `waiting`, `ready`, `skipped`, or how it passed; `ended` where it lets nothing pass."""
+        settled = dag.tasks[task].settled
+        spec = next(each for each in dag.spec.tasks if each.id == task)
+        match settled:
+            case TaskSucceeded():
+                return "succeeded"
+            case TaskFailed() if spec.on_failure is OnFailure.SKIP_SUCCESSORS:
+                return "failed"
+            case None:
+                pass
+            case _:
+                return "ended"
+        if dag.tasks[task].events:
+            return "begun"
+        parents = {edge.parent: self._state(dag, edge.parent) for edge in dag.spec.edges if edge.child == task}
+        if any(state not in ("succeeded", "failed", "skipped") for state in parents.values()):
+            return "waiting"
+        if not parents or spec.force_run:
+            return "ready"
+        return "ready" if any(self._lets_run(dag, each, state, task) for each, state in parents.items()) else "skipped"
+
+    def _lets_run(self, dag: DagLog, parent: str, state: str, task: str) -> bool:
+        if state == "succeeded":
+            outcome = dag.tasks[parent].settled
+            assert isinstance(outcome, TaskSucceeded)
+            return outcome.limit is None or task in outcome.limit
+        spec = next(each for each in dag.spec.tasks if each.id == parent)
+        return state == "skipped" and not spec.propagate_skip
+
+    def _check_input(self, job: TaskJob) -> None:
+        """Every predecessor that succeeded has its dataset there, under its name."""
+        dag = self.runs[job.run].dags[job.dag]
+        given = job.input
+        for edge in dag.spec.edges:
+            outcome = dag.tasks[edge.parent].settled
+            if edge.child != job.task or not isinstance(outcome, TaskSucceeded):
+                continue
+            position = None if given is None else given.aliases.get(edge.parent)
+            got: Dataset | None = None if given is None or position is None else given.datasets[position]
+            if got != outcome.output:
+                self.breaks("a task gets its predecessors' data", f"{job.dag} {job.task}: {got} of {edge.parent}")
+
+    # --- at the end ---
+
+    def at_the_end(self) -> None:
+        """All that can only be told once everything is over."""
+        for run, log in self.runs.items():
+            if run not in self.begun:  # somebody has stopped what never was
+                continue
+            for check in (self._stop_held, self._fold_agrees, self._dags_agree, self._prediction_holds):
+                if self.broken is None:
+                    check(run, log)
+        self._executions_apart()
+
+    def _stop_held(self, run: str, log: RunLog) -> None:
+        assert log.finished is not None
+        for stop, counts in self.stops:
+            if stop.run == run and counts and log.finished.status is Status.SUCCEEDED:
+                self.breaks("a stop that was accepted holds", f"{run} succeeded in spite of {stop}")
+        events = log.events[: log.events.index(log.finished)]
+        for position, event in enumerate(events):
+            if isinstance(event, StopRequested) and event.dag is None and log.finished.status is Status.SUCCEEDED:
+                started = {each.dag for each in events if isinstance(each, DagStarted)}
+                over = {each.dag for each in events[:position] if isinstance(each, DagFinished)}
+                if started - over or not started:
+                    self.breaks("a stop that was accepted holds", f"{run} succeeded in spite of {event}")
+
+    def _fold_agrees(self, run: str, log: RunLog) -> None:
+        machine = WorkflowRun(RunId(run), self._specs[run])
+        for event in log.events:
+            workflow_run.apply(machine, event)
+            workflow_run.check_invariants(machine)
+        assert log.finished is not None
+        if machine.status is not log.finished.status:
+            self.breaks("the log folds to what the driver found", f"{run}: {machine.status}, not {log.finished}")
+        failed = any(dag.finished and dag.finished.status is Status.FAILED for dag in log.dags.values())
+        if failed and log.finished.status is not Status.FAILED:
+            self.breaks("a failure is never reported as success", f"{run}: {log.finished}")
+
+    def _dags_agree(self, run: str, log: RunLog) -> None:
+        for name, dag in log.dags.items():
+            finished = dag.finished
+            if finished is None:
+                continue
+            machine = DagRun(DagId(name), dag.spec)
+            for event in dag.events:
+                dag_run.apply(machine, event)
+                dag_run.check_invariants(machine)
+            told = {"succeeded": finished.succeeded, "failed": finished.failed}
+            told |= {"skipped": finished.skipped, "cancelled": finished.cancelled}
+            counted = {state.value: machine.counts[state] for state in dag_run.SETTLED}
+            if not machine.is_settled or not _is_same(dag, machine.status) or counted != told:
+                what = f"{run} {name}: {finished}, folded {machine.status} {counted}"
+                self.breaks("the log folds to what the driver found", what)
+            states = model.picture(dag.spec, dag.events)
+            status = model.dag_status(dag.spec, dag.events)
+            shown = {task.id: machine.state_of(task.id).value for task in dag.spec.tasks}
+            if not _is_same(dag, status) or states != shown:
+                what = f"{run} {name}: {finished}, the model says {status} {states}, the fold {shown}"
+                self.breaks("the slow model says the same", what)
+
+    def _prediction_holds(self, run: str, log: RunLog) -> None:
+        """Where nothing depends on time, the plan alone tells how a dag run ends."""
+        if any(stop.run == run for stop in self.plan.stops) or any(map(_is_timed, self._plans[run].dags)):
+            return
+        lost = any(
+            isinstance(event, TaskFailed) and event.error.type in _NOT_THE_CODE
+            for dag in log.dags.values()
+            for event in dag.events
+        )
+        assert log.finished is not None
+        if (
+            not lost
+            and log.finished.status is not Status.SUCCEEDED
+            and not any(
+                task.on_failure is OnFailure.SKIP_SUCCESSORS and task.fails >= task.attempts
+                for dag in self._plans[run].dags
+                for task in dag.tasks
+            )
+        ):
+            self.breaks("the plan tells the status", f"{run}: {log.finished}")
+        for name, dag in log.dags.items():
+            expected = _predicted(dag.plan)
+            states = model.picture(dag.spec, dag.events)
+            if not lost and states != expected:
+                self.breaks("the plan tells the status", f"{run} {name}: {states}, planned {expected}")
+
+    def _executions_apart(self) -> None:
+        for (run, dag, task, attempt), executions in self.executions.items():
+            for one, two in pairwise(executions):
+                overlap = one.ended is None or one.ended > two.began
+                if overlap and not any(end > one.began and begin < two.began for begin, end in self.away[one.worker]):
+                    what = f"{run} {dag} {task} attempt {attempt}: {one}, {two}"
+                    self.breaks("executions overlap only where one was cut off", what)
+
+    def once(self, run: str, elements: Iterable[str], total: float) -> None:
+        """What was to be stored once is there once, if its call came back."""
+        listed = list(elements)
+        if len(listed) != len(set(listed)):
+            self.breaks("once is once", f"{run}: {sorted(listed)}")
+        pushed = {element for kind, where, element in self.acknowledged if kind is Do.PUSH and where == run}
+        if not pushed <= set(listed):
+            self.breaks("what was stored is there", f"{run}: {sorted(pushed - set(listed))} are missing")
+        added = {element for kind, where, element in self.acknowledged if kind is Do.ADD and where == run}
+        if total < len(added) or total > self._most_added(run):
+            self.breaks("once is once", f"{run}: the sum is {total}, {len(added)} calls came back")
+
+    def _most_added(self, run: str) -> int:
+        log = self.runs[run]
+        tasks = [task for dag in log.dags.values() for task in dag.plan.tasks if dag.tasks[task.id].events]
+        return sum(step.do is Do.ADD for task in tasks for step in task.steps)
+
+
+def _line(run: str, dag: str | None, last: str | None, record: Record, event: Event) -> str:
+    fields = ("task", "attempt", "execution", "worker", "lost", "status", "dag", "key", "reason", "by", "grace")
+    told = " ".join(f"{name}={value}" for name in fields if (value := getattr(event, name, None)) not in (None, ""))
+    return f"{run} {dag or '_'} {record.seq}: {type(event).__name__} {told}"
+
+
+def _is_same(dag: DagLog, status: Status) -> bool:
+    """Whether a dag run ended so: where it was stopped when all was done, both are true, and what was read first counts."""
+    assert dag.finished is not None
+    ends = {dag.finished.status, status}
+    return len(ends) == 1 or (ends == {Status.SUCCEEDED, Status.STOPPED} and not dag.finished.cancelled)
+
+
+def _is_as_planned(plan: TaskPlan, event: Outcome) -> bool:
+    match event:
+        case TaskSucceeded():
+            return event.attempt > plan.fails and plan.end is not End.ABORT
+        case TaskAborted():
+            return event.attempt > plan.fails and plan.end is End.ABORT
+        case TaskFailed(error=error):
+            return event.attempt <= plan.fails or error.type in _NOT_THE_CODE
+
+
+def _is_tried_again(plan: TaskPlan, event: TaskFailed) -> bool:
+    return event.attempt < plan.attempts and event.error.type != WORKER_LOST
+
+
+def _is_timed(dag: DagPlan) -> bool:
+    """Whether it depends on time, or chance, what becomes of its tasks."""
+    return any(
+        task.end is End.ABORT
+        or any(step.do in (Do.STOP_DAG, Do.STOP_WORKFLOW) for step in task.steps)
+        or (task.fails >= task.attempts and task.on_failure is not OnFailure.SKIP_SUCCESSORS)
+        for task in dag.tasks
+    )
+
+
+def _predicted(dag: DagPlan) -> dict[TaskId, str]:
+    states: dict[str, str] = {}
+    tasks = {task.id: task for task in dag.tasks}
+
+    def lets(parent: TaskPlan, child: str) -> bool:
+        if states[parent.id] == "succeeded":
+            limit = () if parent.end is End.STOP_TASK and parent.limit is None else parent.limit
+            return limit is None or child in limit
+        return states[parent.id] == "skipped" and not parent.propagate_skip
+
+    for task in dag.tasks:
+        parents = [tasks[parent] for parent, child in dag.edges if child == task.id]
+        if parents and not task.force_run and not any(lets(parent, task.id) for parent in parents):
+            states[task.id] = "skipped"
+        else:
+            states[task.id] = "failed" if task.fails >= task.attempts else "succeeded"
+    return {TaskId(name): state for name, state in states.items()}

@@ -1,0 +1,349 @@
+"""One simulation: a server, workers and clients in one process and in virtual time, carried through a plan."""
+
+import asyncio
+import gc
+import logging
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from nflow.core.ids import RunId
+from nflow.core.jobs import TaskJob
+from nflow.core.workflow_state import name_of as dag_name_of
+from nflow.testing.loop import VirtualTimeLoop
+from tests.simulation.guarantees import Broken, Checks
+from tests.simulation.nodes import Node, Person
+from tests.simulation.plan import HORIZON, Fault, Kind, Plan, TaskPlan
+from tests.simulation.port import Port, Twin
+
+MakePort = Callable[[Twin, str, int, int, Any], Port]
+
+#: Seconds after the last fault in which every run must end.
+PATIENCE = 120.0
+
+#: Seconds after the last end in which everything must be gone: longer than a lease, a rest and a second try.
+AFTERMATH = 12.0
+
+#: Seconds after its death in which a worker is replaced.
+REPLACED = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a simulation."""
+
+    broken: Broken | None
+    digest: str
+    runs: int
+    records: int
+    seconds: float  #: virtual ones
+    happened: Counter[str]
+    story: list[str]
+
+
+class World:
+    """Carries out one plan."""
+
+    def __init__(self, plan: Plan, make_port: MakePort, *, tells_story: bool) -> None:
+        self.plan = plan
+        self.happened: Counter[str] = Counter()
+        self._loop = asyncio.get_running_loop()
+        self._make_port = make_port
+        self._news = asyncio.Event()
+        self.checks = Checks(plan, self._loop.time, self._news.set)
+        if tells_story:
+            self.checks.story = []
+        self._twin = Twin(self.checks.on_record)
+        self._nodes: dict[str, Node] = {}
+        self._persons: list[Person] = []
+        self._works: list[asyncio.Task[Any]] = []
+        self._ports = 0
+        self._healed = False
+        self._tasks = {(run.id, dag.name, task.id): task for run in plan.runs for dag in run.dags for task in dag.tasks}
+        self._loop.set_exception_handler(self._on_error)
+
+    def tell(self, what: str) -> None:
+        """A line of the story that is no record."""
+        self.checks.note(f"-- {what}")
+
+    def task_plan(self, job: TaskJob) -> TaskPlan:
+        return self._tasks[job.run, dag_name_of(job.dag), job.task]
+
+    async def run(self) -> Outcome:
+        with _listening(self.checks):
+            try:
+                await self._live()
+            except Broken as broken:
+                self.checks.broken = self.checks.broken or broken
+            self._end()
+        return Outcome(
+            broken=self.checks.broken,
+            digest=self.checks.digest.hexdigest(),
+            runs=len(self.checks.runs),
+            records=self.checks.records,
+            seconds=self._loop.time(),
+            happened=self.happened,
+            story=self.checks.story or [],
+        )
+
+    async def _live(self) -> None:
+        self._schedule()
+        await self._until(lambda: self._healed, math.inf, "")
+        await self._until(lambda: self._all_submitted and self.checks.all_ended, PATIENCE, "every run ends")
+        if self.checks.broken is None:
+            await self._until(lambda: False, AFTERMATH, None)  # virtual time, in which what is left should go
+        if self.checks.broken is None:
+            self.checks.at_the_end()
+        if self.checks.broken is None:
+            await self._nothing_is_left()
+
+    @property
+    def _all_submitted(self) -> bool:
+        return all(work.done() for work in self._works)
+
+    async def _until(self, is_so: Callable[[], bool], seconds: float, guarantee: str | None) -> None:
+        """Let time pass until it is so, or a guarantee breaks."""
+        try:
+            async with asyncio.timeout(None if seconds == math.inf else seconds):
+                while not is_so() and self.checks.broken is None:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            if guarantee is not None:
+                self.checks.breaks(guarantee, self._what_hangs())
+
+    def _what_hangs(self) -> str:
+        open_runs = [run for run, log in self.checks.runs.items() if log.finished is None]
+        owed = [run for run in self.checks.owed if self.checks.runs[run].finished is None]
+        waiting = [work.get_name() for work in self._works if not work.done()]
+        return f"open {open_runs}, owed {owed}, waiting {waiting}, jobs {self._twin.jobs_left()}"
+
+    # --- the plan ---
+
+    def _schedule(self) -> None:
+        for worker in self.plan.workers:
+            self._at(worker.at, self._begin_worker, worker.name, worker.slots)
+        for run in self.plan.runs:
+            self._at(run.at, self._submit, run)
+        for stop in self.plan.stops:
+            self._at(stop.at, self._stop, stop)
+        for fault in self.plan.faults:
+            if fault.kind is not Kind.KILL_AT_CALL:
+                self._at(fault.at, self._happen, fault)
+        begun = [worker.at for worker in self.plan.workers]
+        asked = [each.at for each in (*self.plan.runs, *self.plan.stops)]
+        ends = [fault.at + fault.seconds for fault in self.plan.faults]
+        self._at(max([*begun, *asked, *ends]) + 0.5, self._heal)
+
+    def _at(self, seconds: float, action: Callable[..., None], *arguments: object) -> None:
+        self._loop.call_at(seconds, action, *arguments)
+
+    def _port(self, name: str) -> Port:
+        self._ports += 1
+        return self._make_port(self._twin, name, self._ports, self.plan.seed, self.plan.noise)
+
+    def _begin_worker(self, name: str, slots: int) -> None:
+        port = self._port(name)
+        node = self._nodes[name] = Node(self, port, name, slots)
+        deadly = [fault for fault in self.plan.faults if fault.kind is Kind.KILL_AT_CALL and fault.worker == name]
+        if deadly:
+            port.on_call = lambda call: [self._happen(fault) for fault in deadly if fault.call == call]
+        self.tell(f"{name} begins")
+        self._loop.create_task(node.worker.start())
+
+    def _submit(self, run: Any) -> None:
+        person = Person(self, self._port(f"client-{run.id}"))
+        self._persons.append(person)
+        work = self._loop.create_task(person.submit(run), name=f"submit {run.id}")
+        if run.dies_after is not None:
+
+            def on_call(call: int) -> None:
+                if call == run.dies_after and not person.port.is_dead:
+                    self.happened["client killed"] += 1
+                    self.tell(f"the client of {run.id} is killed")
+                    person.port.kill()
+                    self._works.remove(work)
+                    self._news.set()
+
+            person.port.on_call = on_call
+        self._works.append(work)
+        work.add_done_callback(lambda _: self._news.set())
+
+    def _stop(self, stop: Any) -> None:
+        self.happened["stop"] += 1
+        self.tell(f"somebody stops {stop.run} {stop.dag or ''}, grace {stop.grace}")
+        person = Person(self, self._port(f"client-stop-{len(self._persons)}"))
+        self._persons.append(person)
+        work = self._loop.create_task(person.stop(stop), name=f"stop {stop.run}")
+        self._works.append(work)
+        work.add_done_callback(lambda _: self._news.set())
+
+    # --- faults ---
+
+    def _happen(self, fault: Fault) -> None:
+        node = self._nodes.get(fault.worker)
+        if self._healed or (fault.kind is not Kind.OUTAGE and (node is None or not node.is_alive)):
+            return
+        self.happened[fault.kind.value] += 1
+        self.tell(f"{fault.kind.value} {fault.worker} {fault.seconds:.2f}")
+        match fault.kind:
+            case Kind.OUTAGE:
+                self._outage(fault.seconds)
+            case Kind.KILL | Kind.KILL_AT_CALL:
+                self._kill(node)
+            case Kind.PAUSE:
+                self._for_a_while(node, fault, node.port.pause, node.port.resume)
+            case Kind.CUT:
+                self._for_a_while(node, fault, node.port.cut, node.port.mend)
+            case Kind.DEAF:
+                node.port.is_deaf = True
+                self._loop.call_later(fault.seconds, self._hears_again, node)
+            case Kind.REDELIVER:
+                self._twin.redeliver(node.name)
+            case Kind.LEAVE | Kind.DRAIN if not node.has_left:
+                self._spawn(node.leave(at_once=fault.kind is Kind.LEAVE))
+                self._replace(node)
+            case _:
+                pass
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        return self._loop.create_task(work)
+
+    def _hears_again(self, node: Node) -> None:
+        node.port.is_deaf = False
+
+    def _kill(self, node: Node) -> None:
+        node.port.kill()
+        self.checks.worker_died(node.name, self._loop.time())
+        if not node.has_left:
+            self._replace(node)
+
+    def _replace(self, node: Node) -> None:
+        """Another one comes in its place."""
+        name, slots = f"{node.name}+", node.worker._pool.size
+        if len(name) < 8:
+            self._loop.call_later(REPLACED, self._begin_worker, name, slots)
+
+    def _outage(self, seconds: float) -> None:
+        if not self._twin.is_down:
+            self._twin.stop()
+            self._loop.call_later(seconds, self._back)
+
+    def _back(self) -> None:
+        if self._twin.is_down:
+            self.tell("the server is back")
+            self._twin.start()
+
+    def _for_a_while(self, node: Node, fault: Fault, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        since = self._loop.time()
+        begin()
+
+        def over() -> None:
+            if node.is_alive:
+                self.tell(f"{node.name}: end of {fault.kind.value}")
+                end()
+
+        # It counts as away from the beginning: its leases may run out while it is.
+        self.checks.away[node.name].append((since, since + fault.seconds))
+        self._loop.call_later(fault.seconds, over)
+
+    def _heal(self) -> None:
+        """No faults any more, and enough workers."""
+        self._back()
+        self.tell("all is well from here on")
+        self._healed = True
+        self._news.set()
+        if not any(node.is_at_work for node in self._nodes.values()):
+            self._begin_worker("last", 2)
+
+    # --- the end ---
+
+    async def _nothing_is_left(self) -> None:
+        if jobs := self._twin.jobs_left():
+            self.checks.breaks("nothing is left", f"jobs {jobs}")
+        for node in self._nodes.values():
+            if not node.is_at_work:
+                continue
+            left = {
+                "tasks": node.worker.tasks,
+                "drives": node.worker.drives,
+                "held": len(node.engine.holdings),
+                "leased": len(node.port.in_hand()),
+                "slots": node.worker._pool.size - node.worker._pool._free,
+                "lent": node.worker._pool.lent,
+            }
+            if any(left.values()):
+                self.checks.breaks("nothing is left", f"{node.name} has {left}")
+        await self._what_is_kept()
+
+    async def _what_is_kept(self) -> None:
+        person = Person(self, self._port("auditor"))
+        for run, log in self.checks.runs.items():
+            if log.finished is None:
+                continue
+            entry = await person.engine.index.get(RunId(run))
+            if entry is None or entry.state != log.finished.status.value:
+                self.checks.breaks("the index agrees with the log", f"{run}: {entry}, {log.finished}")
+            elements = await person.engine.store.get(RunId(run), "list") or []
+            total = await person.engine.store.get(RunId(run), "sum")
+            self.checks.once(run, [_value(each) for each in elements], 0 if total is None else _value(total))
+
+    def _end(self) -> None:
+        for node in self._nodes.values():
+            node.port.is_over = True
+        for person in self._persons:
+            person.port.is_over = True
+
+    def _on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.checks.breaks("nothing fails unseen", f"{context.get('message')}: {context.get('exception')!r}")
+
+
+def _value(ref: Any) -> Any:
+    from nflow.wire.values import decode
+
+    return decode(ref.where)
+
+
+class _listening(logging.Handler):
+    """What nflow logs as an error is one; the rest is told."""
+
+    def __init__(self, checks: Checks) -> None:
+        super().__init__(logging.INFO if checks.story is not None else logging.ERROR)
+        self._checks = checks
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            self._checks.breaks("nothing fails unseen", f"{record.getMessage()} {record.exc_info}")
+        elif self._checks.story is not None:
+            self._checks.story.append(f"{'':9} ({record.getMessage()})")
+
+    def __enter__(self) -> None:
+        logger = logging.getLogger("nflow")
+        self._before = logger.level, logger.propagate
+        logger.setLevel(self.level)
+        logger.propagate = False
+        logger.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        logger = logging.getLogger("nflow")
+        logger.removeHandler(self)
+        logger.level, logger.propagate = self._before
+
+
+def simulate(plan: Plan, make_port: MakePort = Port, *, tells_story: bool = False) -> Outcome:
+    """Carry out a plan, the same way each time."""
+
+    async def live() -> Outcome:
+        return await World(plan, make_port, tells_story=tells_story).run()
+
+    gc.disable()  # or what is collected when would differ
+    try:
+        with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(lambda: False)) as runner:
+            return runner.run(live())
+    finally:
+        gc.enable()
+
+
+__all__ = ["HORIZON", "Outcome", "World", "simulate"]
