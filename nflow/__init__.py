@@ -5,6 +5,8 @@ The names below are what a workflow file needs. Each is loaded at its first use,
 
 import importlib
 
+from nflow._version import __version__
+
 TYPE_CHECKING = False  # as in `typing`, whose import would cost more than all else here
 if TYPE_CHECKING:
     from nflow.errors import NflowError
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
         TaskStatus,
     )
     from nflow.tasks import BashTask, PythonTask
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AbortWorkflow",

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -73,7 +72,8 @@ class Client:
         return job.run
 
     async def _submit(self, shipment: Shipment, queue: str, *, keep_data: bool) -> WorkflowJob:
-        run = new_run_id(time.time())
+        now = await self.engine.bus.server_time()  # of all who submit, the server alone has one clock
+        run = new_run_id(now)
         await asyncio.gather(*map(self.engine.blobs.put_code, shipment.code.values()))
         job = WorkflowJob(
             run=run,
@@ -82,7 +82,7 @@ class Client:
             folder=shipment.folder,
             spec=await self.engine.blobs.put_code(shipment.spec),
             queue=queue,
-            submitted=time.time(),
+            submitted=now,
             parameters={name: await self._parameter(run, value) for name, value in shipment.parameters.items()},
             keep_data=keep_data,
         )

@@ -28,6 +28,7 @@
     ├── StoreTypeError             a key of the store is malformed, or holds something of another kind
     ├── BlobLost                   a reference points to data that are gone
     ├── BlobFolderUnusable         the shared folder for large values cannot be read or written
+    ├── WorkerExhausted            this worker lacks open files, processes or memory for a slot
     ├── MissingModule              code or a value needs a module that this worker lacks
     ├── ProgramError               the program of a BashTask made its task fail
     │   ├── ProgramNotStarted · ProgramFailed · ProgramTimedOut
@@ -183,6 +184,10 @@ class BlobLost(NflowError):
 
 class BlobFolderUnusable(NflowError):
     """The shared folder for large values cannot be read or written."""
+
+
+class WorkerExhausted(NflowError):
+    """This worker lacks what a slot needs of its system: open files, processes or memory."""
 
 
 class MissingModule(NflowError):

@@ -176,6 +176,9 @@ class Bus(Protocol):
 
     # --- life ---
 
+    async def server_time(self) -> float:
+        """The server's clock, seconds since the epoch: the one by which records are dated, on whatever host."""
+
     def connected_for(self) -> float:
         """Seconds since the connection was last made; 0 while there is none. Verdicts about others wait for it."""
 

@@ -82,6 +82,11 @@ def stream_of(subject: str) -> str:
     return f"{first}_{_STREAM_OF_KIND[second]}"
 
 
+def clock_stream(namespace: str) -> str:
+    """The stream whose description tells the server's time: a small one, in memory."""
+    return f"KV_{namespace}_workers"
+
+
 def head_of(subject: str, tokens: int) -> str:
     """The first tokens of a subject."""
     return ".".join(subject.split(".", tokens)[:tokens])

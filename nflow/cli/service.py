@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from secrets import token_hex
 from statistics import median
 from typing import TYPE_CHECKING
@@ -149,6 +150,10 @@ def _workers(listed: "list[WorkerEntry]") -> Finding:
             f"{told}, none of them with this Python, {python_tag()}, but with {', '.join(sorted(pythons))}",
             "Tasks submitted from here wait for a worker of the same Python version.",
         )
+    versions = Counter(entry.version for entry in listed)
+    if len(versions) > 1:
+        mixed = ", ".join(f"{count} of nflow {version}" for version, count in sorted(versions.items()))
+        return warning("workers", f"{told}: {mixed}", "Upgrade the older ones: they hand back what newer ones wrote.")
     return ok("workers", told)
 
 

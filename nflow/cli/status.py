@@ -1,6 +1,5 @@
 """`nflow status`: which runs move, and how they ended."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,12 +33,12 @@ def status(
     settings = load_settings(server)
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
-    entries, view = loop.run(_entries(settings, run))
+    entries, view, now = loop.run(_entries(settings, run))
     shown = entries if every or run is not None else _recent(entries)
     if as_json:
         print_json(shown)
     elif shown:
-        _show(shown)
+        _show(shown, now)
     else:
         say("No runs yet. Start one: nflow run sequence")
     if view is not None and not as_json:
@@ -49,18 +48,19 @@ def status(
         screen("").summary(failures(view, with_output=True))
 
 
-async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None]":
-    """The entries; of a single run that has tasks which failed, all that is known of it as well."""
+async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None, float]":
+    """The entries; of a single run that has tasks which failed, all that is known of it as well; the server's time."""
     from nflow.cli.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
     from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
+        now = await engine.bus.server_time()
         if run is None:
-            return await explained(engine, await client.runs(), closely=False), None
+            return await explained(engine, await client.runs(), closely=False), None, now
         entry = await client.find(run)
-        return await explained(engine, [entry], closely=True), await _view(client, entry)
+        return await explained(engine, [entry], closely=True), await _view(client, entry), now
 
 
 async def _view(client: "Client", entry: "RunEntry") -> "RunView | None":
@@ -77,8 +77,7 @@ def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":
     return sorted(ended[-RECENT:] + [entry for entry in entries if entry.is_active], key=lambda entry: entry.run)
 
 
-def _show(entries: "list[RunEntry]") -> None:
-    now = time.time()
+def _show(entries: "list[RunEntry]", now: float) -> None:
     rows = []
     for entry in entries:
         lasted = f"{(entry.ended or now) - entry.started:.1f}" if entry.started else ""

@@ -1,7 +1,6 @@
 """`nflow worker` works until it is stopped; `nflow workers` lists who does."""
 
 import logging
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,9 +73,12 @@ def _show(entries: "list[WorkerEntry]") -> None:
             str(entry.tasks),
             str(entry.drives),
             entry.python,
-            duration(max(time.time() - entry.started, 0.0)),
+            entry.version,
+            duration(entry.up),
             ", ".join(entry.queues),
         )
         for entry in entries
     ]
-    print_table(("worker", "host", "slots", "tasks", "drives", "python", "up", "queues"), rows)
+    print_table(("worker", "host", "slots", "tasks", "drives", "python", "nflow", "up", "queues"), rows)
+    if len({entry.version for entry in entries}) > 1:
+        say("They are not all of one version: the older ones hand back what newer ones have written. Upgrade them.")

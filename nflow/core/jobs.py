@@ -23,7 +23,7 @@ class WorkflowJob(Job):
 
     spec: str
     queue: str
-    submitted: float = 0.0  #: seconds since the epoch, by the clock of whoever submitted
+    submitted: float = 0.0  #: seconds since the epoch, by the server's clock
     parameters: Mapping[str, Ref] = field(default_factory=dict)
     keep_data: bool = False  #: keep the store and the blobs of the run though it succeeds
 

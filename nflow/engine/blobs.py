@@ -5,7 +5,6 @@ hand on is stored under its run and goes with it.
 """
 
 import logging
-import time
 from collections.abc import AsyncIterator, Iterable
 
 from nflow.blobs.files import FileBlobs
@@ -29,6 +28,7 @@ class Blobs:
     """Bytes of any size, wherever they are kept."""
 
     def __init__(self, bus: Bus, subjects: Subjects, files: FileBlobs | None = None) -> None:
+        self._bus = bus
         self._subjects = subjects
         self._files = files
         self.server = JetStreamBlobs(bus, subjects)  #: the ones on the bus, as streams
@@ -56,7 +56,8 @@ class Blobs:
         where = self._subjects.code(name)
         await self.server.put_at(where, _pieces(data))
         at = await self.server.stored_at(where)
-        if at is None or at < time.time() - YOUNG / 2:  # it may be swept before the job that is to name it is stored
+        # what is old may be swept before the job that is to name it is stored
+        if at is None or at < await self._bus.server_time() - YOUNG / 2:
             await self.server.renew(where, _pieces(data))
         return name
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from nflow.bus.port import Bus, Guard, Record
 from nflow.core.events import Event
-from nflow.errors import BrokenMessage, BusError, LogDamaged, NflowError
+from nflow.errors import BrokenMessage, BusError, LogDamaged, NflowError, SchemaTooNew
 from nflow.wire.messages import pack_events, unpack_events
 
 _log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ def events_of(record: Record) -> list[Event]:
         return unpack_events(record.payload)
     except BrokenMessage as error:
         raise damaged(record, error) from error
+    except SchemaTooNew as error:
+        raise SchemaTooNew(f"record {record.seq} on {record.subject}: {error}") from error
 
 
 def readable(record: Record) -> list[Event]:

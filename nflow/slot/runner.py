@@ -52,6 +52,7 @@ class TaskRunner:
         self._pipe = pipe
         self._stop = stop
         self._code: dict[str, bytes] = {}
+        self._began = 0.0  # the present task, by a clock that is never set
         self._settle_in = settle_in
         self._signal = signal
         self._around = around
@@ -75,7 +76,7 @@ class TaskRunner:
         assert isinstance(job, TaskJob)
         if code is not None:
             self._code[job.code] = code
-        start = time.time()
+        start, self._began = time.time(), time.monotonic()
         self._memory.begin()
         self._settle_in(job)
         forget_classes()
@@ -144,7 +145,7 @@ class TaskRunner:
             host=host,
             pid=os.getpid(),
             start=start,
-            end=time.time(),
+            end=start + time.monotonic() - self._began,  # the clock of the host may be set meanwhile
             peak_memory_bytes=self._memory.peak(),
         )
 

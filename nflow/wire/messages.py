@@ -1,8 +1,8 @@
 """Events, jobs, inputs and specs ⇄ bytes.
 
-A message is msgpack: the schema's number, then what it says. A dataclass travels as a row of its fields in their order,
-with its name in front where the reader cannot know it. New fields go to the end, with a default: an older reader
-ignores them, a newer one fills them in. Any other change is a new schema.
+A message is msgpack: the schema's number, what it says, and which version of nflow says so. A dataclass travels as a
+row of its fields in their order, with its name in front where the reader cannot know it. New fields go to the end, with
+a default: an older reader ignores them, a newer one fills them in. Any other change is a new schema.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgpack
 
+from nflow._version import __version__
 from nflow.core import events, jobs
 from nflow.core.dataset import Dataset, Ref, TaskInput
 from nflow.core.events import Event, Provenance, RemoteError
@@ -21,6 +22,7 @@ from nflow.errors import BrokenMessage, SchemaTooNew
 from nflow.wire.shapes import MisfitError, Read, reader_of, row_of
 
 SCHEMA: Final = 1  #: the newest schema that this nflow reads, and the one it writes
+OLDEST: Final = 1  #: the oldest one that it reads
 
 M = TypeVar("M")
 
@@ -118,19 +120,25 @@ def _row(value: Any) -> object:
 
 def _pack(body: object) -> bytes:
     # surrogates: texts of errors quote file names that are no UTF-8
-    return cast("bytes", msgpack.packb((SCHEMA, body), default=_row, unicode_errors="surrogatepass"))
+    return cast("bytes", msgpack.packb((SCHEMA, body, __version__), default=_row, unicode_errors="surrogatepass"))
 
 
 def _unpack(payload: bytes) -> Any:
     try:
-        schema, body, *_ = msgpack.unpackb(payload, use_list=False, unicode_errors="surrogatepass")
+        schema, body, *more = msgpack.unpackb(payload, use_list=False, unicode_errors="surrogatepass")
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         reason = str(error) or type(error).__name__
         raise BrokenMessage(f"These {len(payload)} bytes are no message of nflow: {reason}") from error
     if schema == SCHEMA:
         return body
     if type(schema) is int and schema > SCHEMA:
-        raise SchemaTooNew(f"A newer nflow wrote this message (schema {schema}; here {SCHEMA}). Upgrade this worker.")
+        writer = f"nflow {more[0]}" if more and type(more[0]) is str else "A newer nflow"
+        raise SchemaTooNew(
+            f"{writer} wrote this message, in schema {schema}; this is nflow {__version__}, "
+            f"which reads schema {SCHEMA}. Upgrade nflow here."
+        )
+    if type(schema) is int and schema >= OLDEST:
+        return body
     raise BrokenMessage(f"A message of schema {schema!r}, which never was one.")
 
 

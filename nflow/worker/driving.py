@@ -10,7 +10,7 @@ from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
 from nflow.engine.ownership import NotOwner
 from nflow.engine.workflow_driver import WorkflowDriver
-from nflow.errors import Fenced, NflowError, StorageFull, StoreUnavailable
+from nflow.errors import Fenced, NflowError, SchemaTooNew, StorageFull, StoreUnavailable
 from nflow.worker.reception import Reception
 
 _log = logging.getLogger(__name__)
@@ -105,6 +105,8 @@ class Driving:
             pass
         except Fenced as fenced:
             _log.warning("%s", fenced)
+        except SchemaTooNew as newer:
+            await self._reception.failed(driver.job, message, newer, SECOND_TRY)
         except (StorageFull, StoreUnavailable) as full:  # nothing is wrong with the run, and a person can help
             _log.warning("run %s, %s: %s It is tried again.", driver.run, driver.dag or "workflow", full)
             await self._reception.failed(driver.job, message, full, SECOND_TRY)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from nflow.bus.port import Intake, Job
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import TaskJob
-from nflow.errors import NflowError
+from nflow.errors import NflowError, SchemaTooNew, WorkerExhausted
 from nflow.worker.execution import Execution
 from nflow.worker.means import Means
 from nflow.worker.pace import Pace
@@ -19,6 +19,10 @@ _log = logging.getLogger(__name__)
 
 #: Seconds before a task that this worker failed to run is tried again, here or elsewhere.
 SECOND_TRY = 1.0
+
+
+#: Seconds for which a worker takes no tasks that could not start a slot for want of files, processes or memory.
+RECOVERY = 3.0
 
 
 class Executing:
@@ -32,6 +36,7 @@ class Executing:
         self._executions: dict[Execution, asyncio.Task[None]] = {}
         self._stops = Stops(means.engine, self._places, self._on_stop)
         self._closed = self._killed = False
+        self._recovering: asyncio.TimerHandle | None = None
         means.pool.on_change = self._ask
 
     def __len__(self) -> int:
@@ -76,6 +81,8 @@ class Executing:
         """Kill what still runs."""
         self.stop_taking()
         self._killed = True
+        if self._recovering is not None:
+            self._recovering.cancel()
         self._stops.close()
         for work in self._executions.values():
             work.cancel()
@@ -89,6 +96,11 @@ class Executing:
         except asyncio.CancelledError:
             if not self._killed:
                 await execution.release()
+        except SchemaTooNew as newer:
+            await self._failed(execution, newer)
+        except WorkerExhausted as exhausted:
+            self._recover(exhausted)
+            await self._failed(execution, exhausted)
         except Exception as error:  # noqa: BLE001 - whatever it is, the task is tried elsewhere
             known = isinstance(error, NflowError)  # whose words say it all
             _log.error("%s: this worker could not run it: %s", execution.job.subject, error, exc_info=not known)
@@ -105,6 +117,16 @@ class Executing:
         if still_here:
             await self._reception.failed(execution.job, execution.task, error, SECOND_TRY)
 
+    def _recover(self, exhausted: WorkerExhausted) -> None:
+        """Take nothing new for a while: let others have it, and let what runs here end."""
+        if self._recovering is None:
+            _log.error("%s Its tasks are left to others meanwhile.", exhausted)
+            self._recovering = asyncio.get_running_loop().call_later(RECOVERY, self._try_again)
+
+    def _try_again(self) -> None:
+        self._recovering = None
+        self._ask()
+
     def _ask(self) -> None:
         """Ask for as many tasks as there are places: idle slots, and a little ahead where tasks are short.
 
@@ -114,6 +136,8 @@ class Executing:
             return
         pool = self._means.pool
         room = max(0, pool.size + pool.lent + self._pace.ahead - len(self._executions))
+        if self._recovering is not None:
+            room = 0
         for intake in self._intakes:
             intake.want(room)
 

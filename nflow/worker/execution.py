@@ -40,7 +40,7 @@ class Execution:
         self._ending: Ending | None = None
         self._given_back = False
         self._lost = False
-        self._start = 0.0
+        self._start = self._began = 0.0  #: by the host's clock, which may be set, and by one that never is
 
     async def run(self) -> None:
         """Claim the attempt, run it, record its outcome."""
@@ -102,7 +102,7 @@ class Execution:
         self._slot = slot
         self._ending = ending = Ending(slot, self._means.kill_after)
         self.begun = True
-        self._start = time.time()
+        self._start, self._began = time.time(), time.monotonic()
         try:
             result = await self._result_of(slot, claim, ending)
         except NflowError as error:  # code or input that cannot be fetched any more
@@ -202,7 +202,8 @@ class Execution:
 
     def _provenance(self, pid: int) -> Provenance:
         worker = self._means.engine.holdings.worker
-        return Provenance(worker=worker, host=self._means.host, pid=pid, start=self._start, end=time.time())
+        end = self._start + (time.monotonic() - self._began if self._began else 0.0)
+        return Provenance(worker=worker, host=self._means.host, pid=pid, start=self._start, end=end)
 
     async def _still_mine(self) -> bool:
         return self._claim is None or await self._claim.still_mine()

@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nflow.bus.paging import all_records
 from nflow.bus.port import Record
@@ -32,7 +32,7 @@ FAREWELL = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerEntry:
-    """One line of `nflow workers`. Times are seconds since the epoch, by the worker's clock."""
+    """One line of `nflow workers`. Times are seconds since the epoch, for readers by the server's clock."""
 
     worker: WorkerId
     host: str
@@ -46,6 +46,7 @@ class WorkerEntry:
     repaired: int  #: records that no push had brought
     started: float
     seen: float
+    up: float = 0.0  #: seconds for which the worker has been there
 
 
 class Heartbeat:
@@ -57,6 +58,7 @@ class Heartbeat:
         self._counts = counts
         self._version = version
         self._started = time.time()
+        self._began = time.monotonic()
         self._clock: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -99,6 +101,7 @@ class Heartbeat:
             repaired=self._engine.reconciler.repaired,
             started=self._started,
             seen=time.time(),
+            up=time.monotonic() - self._began,
         )
 
 
@@ -114,7 +117,9 @@ def entry_of(record: Record) -> WorkerEntry | None:
     if not record.payload:
         return None
     try:
-        return unpack_hint(record.payload, WorkerEntry)
+        entry = unpack_hint(record.payload, WorkerEntry)
+        # whatever the clock of its host says: all these times are to be compared with each other
+        return replace(entry, seen=record.at, started=record.at - entry.up)
     except BrokenMessage as error:
         _log.warning("%s is left out of the list of workers: %s", record.subject, error)
         return None

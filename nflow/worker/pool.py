@@ -5,13 +5,17 @@ process, so that joins nested deeper than there are slots still finish.
 """
 
 import asyncio
+import errno
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from nflow.errors import JoinRefused
+from nflow.errors import JoinRefused, WorkerExhausted
 from nflow.worker.slot import Slot
+
+#: What the system says to a process that has too much of something already; it passes, and is no fault of the task's.
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 
 #: Tasks of one worker that may wait in joins at once, each of them with its process.
 MOST_LENT = 256
@@ -116,7 +120,15 @@ class Pool:
         await asyncio.gather(*(slot.end() for slot in self._slots))
 
     async def _start(self) -> Slot:
-        slot = await self._start_slot()
+        try:
+            slot = await self._start_slot()
+        except OSError as error:
+            if error.errno not in _SHORTAGES:
+                raise
+            raise WorkerExhausted(
+                f"This worker cannot start a process for a task: {error.strerror}. "
+                "Raise its limits (ulimit -n, ulimit -u), or give it fewer slots."
+            ) from error
         self._slots = {each for each in self._slots if not each.ended} | {slot}
         return slot
 

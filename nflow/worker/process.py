@@ -6,6 +6,7 @@ of the run comes over the pipe as a call, and the worker makes it.
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -294,8 +295,8 @@ async def _has_ended(process: subprocess.Popen[bytes]) -> None:
     """Return when `process` has ended. The pipe does not tell while another process has inherited it."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    if _HAS_PIDFD:
-        fd = os.pidfd_open(process.pid)
+    fd = _pidfd(process.pid)
+    if fd is not None:
         loop.add_reader(fd, ended.set)
         try:
             await ended.wait()
@@ -307,7 +308,23 @@ async def _has_ended(process: subprocess.Popen[bytes]) -> None:
         await ended.wait()
 
 
+def _pidfd(pid: int) -> int | None:
+    """A file that tells of the end of a process; None where there is no such thing, or no room for one more file."""
+    if not _HAS_PIDFD:
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        return None
+
+
 def _await_end(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    process.wait()
+    if hasattr(os, "waitid"):
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is not reaped: its number stays its own
+    else:
+        process.wait()
     with contextlib.suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(ended.set)

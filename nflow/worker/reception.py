@@ -23,13 +23,16 @@ from nflow.errors import (
     StorageFull,
     StoreTypeError,
     StoreUnavailable,
+    WorkerExhausted,
 )
 from nflow.wire.messages import unpack_job
+from nflow.wire.subjects import job_place
 
 _log = logging.getLogger(__name__)
 
-#: Seconds before a job that only a newer worker can read is offered again.
-UPGRADE_PAUSE = 5.0
+#: Seconds before a job that only a newer worker can read is offered again: at first, and when nobody has taken it.
+FIRST_PAUSE = 0.1
+UPGRADE_PAUSE = 2.0
 
 #: Seconds between tries of what waits for a person to help: room on the server, a database that is back.
 HELP_PAUSE = 3.0
@@ -52,17 +55,22 @@ class Reception:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._works: set[asyncio.Task[None]] = set()
+        self._too_new: OrderedDict[str, None] = OrderedDict()  # subjects of jobs that only a newer nflow can handle
+        self._told: OrderedDict[str, None] = OrderedDict()  # their runs
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # by the job's subject: how many, when last
 
     def open(self, job: Job) -> Message | None:
         """What `job` asks for; None when it cannot be read, and was turned away."""
         try:
-            return unpack_job(job.payload)
+            message = unpack_job(job.payload)
         except SchemaTooNew as error:
-            _log.warning("%s: %s", job.subject, error)
-            self.turn_away(job, UPGRADE_PAUSE)
+            self._spawn(self._leave_to_newer(job, error))
         except MessageError as error:
             self.refuse(job, str(error))
+        else:
+            if job.subject not in self._too_new:
+                return message
+            self.turn_away(job, _pause_of(job))
         return None
 
     def turn_away(self, job: Job, pause: float = 0.0) -> None:
@@ -80,7 +88,9 @@ class Reception:
         """
         match error:
             case SchemaTooNew():
-                await self._engine.holdings.hand_back(job, UPGRADE_PAUSE)
+                await self._leave_to_newer(job, error)
+            case WorkerExhausted():  # others may have what it takes
+                await self._engine.holdings.hand_back(job, pause)
             case StorageFull() | StoreUnavailable():
                 await self._engine.holdings.hand_back(job, max(pause, HELP_PAUSE))
             case LogDamaged():  # it says which record it is; that will not be better next time
@@ -93,6 +103,15 @@ class Reception:
                     await self._engine.holdings.hand_back(job, pause)
                 else:
                     await self._lay_down(job, f"{type(error).__name__}: {error} ({most} times)", pause, message)
+
+    async def _leave_to_newer(self, job: Job, error: SchemaTooNew) -> None:
+        """Hand back what this nflow cannot read; once told, it is not looked at again in this life of the worker."""
+        run = job_place(job.subject).run
+        if run not in self._told:
+            _log.warning("run %s is left to newer workers, for this one cannot read %s: %s", run, job.subject, error)
+        _remember(self._told, run)
+        _remember(self._too_new, job.subject)
+        await self._engine.holdings.hand_back(job, _pause_of(job))
 
     def _failures_of(self, job: Job) -> int:
         """How often in a row it has failed here, this time included."""
@@ -123,3 +142,14 @@ class Reception:
         task = asyncio.ensure_future(work)
         self._works.add(task)
         task.add_done_callback(self._works.discard)
+
+
+def _pause_of(job: Job) -> float:
+    """How long a job rests that a newer worker is to take: at first one may be waiting for it."""
+    return min(UPGRADE_PAUSE, FIRST_PAUSE * (1 << min(job.deliveries, 10)))
+
+
+def _remember(known: OrderedDict[str, None], name: str) -> None:
+    known[name] = None
+    if len(known) > MOST_REMEMBERED:
+        known.popitem(last=False)

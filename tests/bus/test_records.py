@@ -219,3 +219,12 @@ async def test_a_message_to_a_streams_subject_is_stored_before_what_follows_it(b
     page = await bus.read(f"nflow.log.{run}.>")
 
     assert [record.payload for record in page.records] == [b"a line"]
+
+
+async def test_the_server_tells_the_time_by_which_it_dates_records(bus):
+    before = await bus.server_time()
+    await bus.append("nflow.event.r._.x", b"x")
+    after = await bus.server_time()
+
+    record = await bus.last("nflow.event.r._.x")
+    assert before <= record.at <= after

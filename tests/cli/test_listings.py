@@ -50,7 +50,7 @@ def test_workers_are_listed(nflow: Program, worker: Running):
 
     assert entry["worker"].startswith("edge-")
     assert (entry["slots"], entry["queues"]) == (1, ["workflow", "dag", "task"])
-    assert table[0].split() == ["worker", "host", "slots", "tasks", "drives", "python", "up", "queues"]
+    assert table[0].split() == ["worker", "host", "slots", "tasks", "drives", "python", "nflow", "up", "queues"]
     assert entry["worker"] in table[1]
 
 

@@ -290,9 +290,7 @@ class Checks:
         match task.events[-1] if task.events else None:
             case None:
                 expected = (1, 1)
-            case TaskStarted(attempt=attempt, execution=execution) | TaskReleased(
-                attempt=attempt, execution=execution
-            ):
+            case TaskStarted(attempt=attempt, execution=execution) | TaskReleased(attempt=attempt, execution=execution):
                 expected = (attempt, execution + 1)
             case TaskFailed(attempt=attempt):
                 expected = (attempt + 1, 1)
@@ -439,10 +437,14 @@ class Checks:
             for event in dag.events
         )
         assert log.finished is not None
-        if not lost and log.finished.status is not Status.SUCCEEDED and not any(
-            task.on_failure is OnFailure.SKIP_SUCCESSORS and task.fails >= task.attempts
-            for dag in self._plans[run].dags
-            for task in dag.tasks
+        if (
+            not lost
+            and log.finished.status is not Status.SUCCEEDED
+            and not any(
+                task.on_failure is OnFailure.SKIP_SUCCESSORS and task.fails >= task.attempts
+                for dag in self._plans[run].dags
+                for task in dag.tasks
+            )
         ):
             self.breaks("the plan tells the status", f"{run}: {log.finished}")
         for name, dag in log.dags.items():
@@ -531,4 +533,3 @@ def _predicted(dag: DagPlan) -> dict[TaskId, str]:
         else:
             states[task.id] = "failed" if task.fails >= task.attempts else "succeeded"
     return {TaskId(name): state for name, state in states.items()}
-

@@ -209,9 +209,7 @@ class _Play:
             return self._failed("ValueError", "as planned")
         if plan.end is End.ABORT:
             return TaskAborted(reason="as planned", **self._fields())
-        limit, stopped = (
-            ((), "as planned") if plan.end is End.STOP_TASK and plan.limit is None else (plan.limit, None)
-        )
+        limit, stopped = ((), "as planned") if plan.end is End.STOP_TASK and plan.limit is None else (plan.limit, None)
         # Whose output it is can be told from it, so that nobody gets another one's.
         own = inline(f"{self._writer}/{job.attempt}/{self._execution}")
         return TaskSucceeded(

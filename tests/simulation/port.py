@@ -372,7 +372,9 @@ class Port(MemoryBus):
         reply: asyncio.Future[bytes] = self._loop.create_future()
         if not self.is_dead:
             again = ASKED_AGAIN if part(bits, 2) < self._noise.lost else 0.0
-            self._loop.call_later(again + self._delay_of(bits), self._land, partial(self._put, subject, payload, reply), False)
+            self._loop.call_later(
+                again + self._delay_of(bits), self._land, partial(self._put, subject, payload, reply), False
+            )
             self.on_call(self.calls)
         async with asyncio.timeout(timeout):
             return await reply

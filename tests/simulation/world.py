@@ -61,9 +61,7 @@ class World:
         self._works: list[asyncio.Task[Any]] = []
         self._ports = 0
         self._healed = False
-        self._tasks = {
-            (run.id, dag.name, task.id): task for run in plan.runs for dag in run.dags for task in dag.tasks
-        }
+        self._tasks = {(run.id, dag.name, task.id): task for run in plan.runs for dag in run.dags for task in dag.tasks}
         self._loop.set_exception_handler(self._on_error)
 
     def tell(self, what: str) -> None:
@@ -238,9 +236,7 @@ class World:
             self.tell("the server is back")
             self._twin.start()
 
-    def _for_a_while(
-        self, node: Node, fault: Fault, begin: Callable[[], None], end: Callable[[], None]
-    ) -> None:
+    def _for_a_while(self, node: Node, fault: Fault, begin: Callable[[], None], end: Callable[[], None]) -> None:
         since = self._loop.time()
         begin()
 

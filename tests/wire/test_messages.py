@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nflow import __version__
 from nflow.core import events, jobs
 from nflow.core.dataset import Dataset, Ref, TaskInput
 from nflow.core.events import (
@@ -163,7 +164,11 @@ def test_the_fields_of_a_message_are_where_older_and_newer_readers_look_for_them
     layout = {kind.__name__: [field.name for field in dataclasses.fields(kind)] for kind in concrete(events, Event)}
 
     assert SCHEMA == 1
-    assert msgpack.unpackb(pack_events([STARTED])) == [1, [["TaskStarted", "reduce", 1, 1, "w-1", "h", 0]]]
+    assert msgpack.unpackb(pack_events([STARTED])) == [
+        1,
+        [["TaskStarted", "reduce", 1, 1, "w-1", "h", 0]],
+        __version__,
+    ]
     assert layout["TaskStarted"][:6] == ["task", "attempt", "execution", "worker", "host", "lost"]
     assert layout["TaskSucceeded"][:7] == ["task", "attempt", "execution", "provenance", "output", "limit", "stopped"]
     assert layout["TaskFailed"][:5] == ["task", "attempt", "execution", "error", "provenance"]
@@ -191,6 +196,13 @@ def test_a_newer_schema_is_not_guessed_at():
     for unpack in (unpack_events, unpack_job, unpack_spec, unpack_input):
         with pytest.raises(SchemaTooNew, match="schema 2"):
             unpack(newer)
+
+
+def test_a_newer_message_tells_which_version_wrote_it():
+    newer = msgpack.packb([SCHEMA + 1, {"all": "different"}, "7.5.0"])
+
+    with pytest.raises(SchemaTooNew, match=r"nflow 7\.5\.0 wrote this message"):
+        unpack_events(newer)
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,11 @@ class MemoryBus:
 
     # --- life ---
 
+    async def server_time(self) -> float:
+        """See the port."""
+        await self._turn()
+        return self._server.now()
+
     def connected_for(self) -> float:
         """See the port."""
         return self._clock.time() - self._since if self._up.is_set() else 0.0

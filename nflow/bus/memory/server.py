@@ -53,6 +53,10 @@ class MemoryServer:
         for bus in self.buses:
             bus.mend()
 
+    def now(self) -> float:
+        """Seconds since the epoch, by this server's clock."""
+        return self._epoch + self.clock.time()
+
     # --- records ---
 
     def stream(self, subject: str) -> Stream:
@@ -71,7 +75,7 @@ class MemoryServer:
             raise Fenced(f"{guard.subject} is no longer at {guard.seq}: a later owner has taken this log.")
         if expect is not None and stream.last_seq(subject) != expect:
             raise Conflict(f"Somebody else wrote to {subject} after {expect}.")
-        record = stream.append(subject, payload, self._epoch + self.clock.time())
+        record = stream.append(subject, payload, self.now())
         if ttl is not None:
             self.after(ttl, lambda: stream.remove(record))
         self._route(subject, payload)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
 from typing import Any, Unpack
 
 from nats.aio.msg import Msg
@@ -208,6 +209,14 @@ class NatsBus:
             await self._ensure_streams()
             # What the server kept in memory is gone when it was restarted.
             self._connection.on_up.add(lambda: self._spawn(self._ensure_again()))
+
+    async def server_time(self) -> float:
+        """See the port."""
+        match await self._jetstream.call(f"STREAM.INFO.{topology.clock_stream(self.namespace)}", {}):
+            case {"ts": str(at)}:
+                return datetime.fromisoformat(at).timestamp()
+            case answer:
+                raise BusError(f"The server does not tell the time: {answer.get('error')}")
 
     def connected_for(self) -> float:
         """See the port."""

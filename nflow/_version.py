@@ -1,0 +1,3 @@
+"""Which nflow this is: for everybody, so it imports nobody."""
+
+__version__ = "0.1.0"
