@@ -61,6 +61,10 @@ class Job(Protocol):
     payload: bytes
     deliveries: int  #: 1 the first time; more proves only that an earlier lease ran out
 
+    @property
+    def is_leased(self) -> bool:
+        """Whether a held job was renewed within a lease: nobody else can have it. False proves nothing."""
+
     def hold(self, on_lost: Callable[[], None]) -> None:
         """Renew the lease until `ack`, `hand_back` or `drop`. `on_lost` is called on the loop when one was late."""
 

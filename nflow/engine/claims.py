@@ -116,11 +116,7 @@ class Claimer:
             except Conflict:
                 pass
             else:
-                claim = Claim(self._engine, job, task, subject, seq, execution, lost)
-                if asyncio.get_running_loop().time() - asked > LATE and not await claim.still_mine():
-                    claim.drop()  # it was stored, but this worker was cut off before it knew
-                    return None
-                return claim
+                return await self._in_time(Claim(self._engine, job, task, subject, seq, execution, lost), asked)
             last = await self._engine.bus.last(subject)
             if last is None:
                 expect = 0
@@ -150,6 +146,13 @@ class Claimer:
             host=self._host,
             lost=lost,
         )
+
+    async def _in_time(self, claim: Claim, asked: float) -> Claim | None:
+        """The claim, unless this worker was cut off before it heard of it, and has a successor."""
+        if asyncio.get_running_loop().time() - asked <= LATE or await claim.still_mine():
+            return claim
+        claim.drop()
+        return None
 
     async def _may_take(self, job: Job, earlier: TaskStarted) -> bool:
         if await self._engine.holdings.verdict(job, earlier.worker) is Verdict.TAKE:

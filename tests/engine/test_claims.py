@@ -183,7 +183,9 @@ def test_a_claim_of_which_a_worker_heard_late_is_not_used_where_a_successor_has_
         async def append(self, subject, payload, **options):
             seq = await super().append(subject, payload, **options)
             if subject == SUBJECT:
-                later = TaskStarted(task=TaskId("t"), attempt=1, execution=2, worker=WorkerId("other"), host="h", lost=1)
+                later = TaskStarted(
+                    task=TaskId("t"), attempt=1, execution=2, worker=WorkerId("other"), host="h", lost=1
+                )
                 await super().append(subject, pack_events([later]), expect=seq)
                 await asyncio.sleep(LEASE)  # virtual time, in which the answer is on its way
             return seq

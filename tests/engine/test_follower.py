@@ -110,7 +110,9 @@ async def test_a_comparison_in_the_middle_of_traffic_finds_what_is_missing(bus, 
     assert reader.seqs.count(lost) == 1
 
 
-async def test_a_record_that_is_stored_between_the_two_looks_does_not_make_up_for_a_missing_one(bus, other, server, reader):
+async def test_a_record_that_is_stored_between_the_two_looks_does_not_make_up_for_a_missing_one(
+    bus, other, server, reader
+):
     """Once, the second look overtook the first; then as many seemed to be stored as were delivered."""
     reads = []
 

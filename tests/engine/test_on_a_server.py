@@ -103,6 +103,7 @@ class Held:
         self.subject = "nflow.job.task.q.py.5.race.d=3A1.t.1"
         self.payload = pack_job(task)
         self.deliveries = 2
+        self.is_leased = True
         self._task = task
         self._engine = engine
 

@@ -1,7 +1,7 @@
 """The processes of the simulation: workers as they are, but for their slots, and clients.
 
-A node that is killed is not closed: Python would run every `finally` on the way. It is cut off for good instead, and all
-that it still does waits for an answer that never comes.
+A node that is killed is not closed: Python would run every `finally` on the way. It is cut off for good instead, and
+all that it still does waits for an answer that never comes.
 """
 
 import asyncio
@@ -209,9 +209,7 @@ class _Play:
             return self._failed("ValueError", "as planned")
         if plan.end is End.ABORT:
             return TaskAborted(reason="as planned", **self._fields())
-        limit, stopped = (
-            ((), "as planned") if plan.end is End.STOP_TASK and plan.limit is None else (plan.limit, None)
-        )
+        limit, stopped = ((), "as planned") if plan.end is End.STOP_TASK and plan.limit is None else (plan.limit, None)
         # Whose output it is can be told from it, so that nobody gets another one's.
         own = inline(f"{self._writer}/{job.attempt}/{self._execution}")
         return TaskSucceeded(
