@@ -122,7 +122,8 @@ class DagDriver(Driver):
     async def _wake_later(self, command: WakeLater) -> None:
         """Begin the next attempt when its pause is over, which began when the last one's end was recorded."""
         await asyncio.sleep(self._failed[command.task] + command.seconds - self.now())  # a clock, not a wait
-        self._perform(dag_run.wake(self._machine, command.task, command.attempt))
+        if commands := dag_run.wake(self._machine, command.task, command.attempt):
+            self.act(commands)
 
     async def _dispatch_all(self, ready: Sequence[Dispatch]) -> None:
         """A wide fan-out goes in portions, so that the loop stays free for what comes back meanwhile."""

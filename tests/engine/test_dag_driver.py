@@ -324,6 +324,31 @@ async def test_a_driver_that_hears_of_its_successor_by_a_refused_write_stands_do
     assert len(stage.engine.holdings) == 0
 
 
+async def test_a_driver_that_was_away_dispatches_nothing_before_it_knows_that_it_has_no_successor(
+    stage_of, server, other
+):
+    """Once, it started what its successor had cancelled: a job is stored whoever sends it."""
+    stage = await stage_of("a>b")
+    server.loses = lambda record: record.subject == stage.engine.subjects.owner(RUN, DAG)
+    await other.append(stage.engine.subjects.owner(RUN, DAG), pack_events([OwnerChanged(worker="successor")]))
+    stage.job._lost = True  # its lease ran out, which it has not heard yet
+
+    await stage.succeed("a")
+
+    with pytest.raises(Fenced):
+        await stage.driving
+    assert set(await stage.jobs()) == {"a"}
+
+
+async def test_a_driver_that_was_away_goes_on_where_it_has_no_successor(stage_of):
+    stage = await stage_of("a>b")
+    stage.job._lost = True
+
+    await stage.succeed("a")
+
+    assert "b" in await stage.jobs()
+
+
 async def test_a_driver_that_cannot_write_fails_instead_of_waiting(stage_of, server):
     stage = await stage_of("a>b")
     server.is_full = lambda subject: subject.endswith("_log")

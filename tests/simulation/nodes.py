@@ -1,7 +1,7 @@
 """The processes of the simulation: workers as they are, but for their slots, and clients.
 
-A node that is killed is not closed: Python would run every `finally` on the way. It is cut off for good instead, and all
-that it still does waits for an answer that never comes.
+A node that is killed is not closed: Python would run every `finally` on the way. It is cut off for good instead, and
+all that it still does waits for an answer that never comes.
 """
 
 import asyncio
