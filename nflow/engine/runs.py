@@ -1,5 +1,6 @@
 """The index of runs: what `status` lists without reading a log. A hint for people; the logs are the truth."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -56,6 +57,20 @@ class RunIndex:
     async def put(self, entry: RunEntry) -> None:
         """Write or replace the entry of a run."""
         await self._bus.append(self._subjects.kv(BUCKET, entry.run), _pack(entry))
+
+    async def note(self, entry: RunEntry, still_mine: Callable[[], Awaitable[bool]]) -> None:
+        """Write the entry of a run that goes on, unless its driver finds that another one drives it by now.
+
+        A driver that was cut off has its news late: the run may have ended meanwhile, and would seem to go on for ever.
+        """
+        subject = self._subjects.kv(BUCKET, entry.run)
+        while True:
+            last = await self._bus.last(subject)
+            if not await still_mine():  # in this order: what a successor writes from here on is in the way of this
+                return
+            with suppress(Conflict):
+                await self._bus.append(subject, _pack(entry), expect=last.seq if last else 0)
+                return
 
     async def announce(self, entry: RunEntry) -> None:
         """Write the entry of a run that was just submitted, unless its driver was faster."""

@@ -1,5 +1,7 @@
 """Drives one workflow run: starts its dags, grants what tasks ask for, passes stops on, records the end."""
 
+import asyncio
+
 from nflow.bus.port import Job, Record
 from nflow.core import workflow_run
 from nflow.core.commands import Command, FinishRun, StartDag, StopDag
@@ -26,6 +28,7 @@ class WorkflowDriver(Driver):
         self._started: float | None = None
         self._finished: tuple[RunFinished, float] | None = None
         self._finishing = False
+        self._noting = asyncio.Lock()  # one that is held up must not overwrite the next one
 
     async def _prepare(self) -> None:
         self._spec = await self.engine.specs.get(self._message.spec)
@@ -131,4 +134,8 @@ class WorkflowDriver(Driver):
             reason=reason,
             dropped=dropped,
         )
-        await self.engine.index.put(entry)
+        async with self._noting:
+            if ended is None:
+                await self.engine.index.note(entry, self._still_mine)
+            else:
+                await self.engine.index.put(entry)
