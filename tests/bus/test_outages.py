@@ -259,10 +259,12 @@ async def test_a_holder_that_could_not_renew_is_told_and_may_go_on(bus, other, w
     server.freeze()
     async with asyncio.timeout(PATIENCE):
         await lost.wait()
+    was_leased = taken.items[0].is_leased
     server.thaw()
     (await other.take(queue, again)).want(1)
     await world.until(again.complete)
 
+    assert not was_leased
     assert again.items[0].deliveries == 2
 
 

@@ -260,6 +260,24 @@ async def test_the_workflow_hears_why_before_it_hears_that_it_is_over(stage_of, 
     assert finished.status is Status.FAILED
 
 
+async def test_a_task_whose_end_is_read_together_with_the_stop_is_not_cancelled_after_it(stage_of, server, other):
+    """Once, its cancellation was checked against an end that nobody had read when it was decided."""
+    stage = await stage_of("a b")
+    await stage.start("a")
+    await stage.start("b")
+    await stage.tell(TaskReleased(task=TaskId("b"), attempt=1, execution=1))
+    server.loses = lambda record: True
+    await stage.fail("a")
+    await stage.start("b", execution=2)
+    error = RemoteError(type="ValueError", message="no")
+    await stage.tell(TaskFailed(task="b", attempt=1, execution=2, error=error, provenance=NOBODY))
+
+    await stage.engine.reconciler.tick()
+    await stage.ended()
+
+    assert [type(event) for event in await stage.events(stage.subject("b"))][-1] is TaskFailed
+
+
 async def test_the_end_is_recorded_after_the_last_look_at_a_claim(stage_of, bus, other):
     """Once, it was not waited for: the job of a task could outlive its dag run, and be claimed."""
     stage = await stage_of("a")

@@ -46,6 +46,9 @@ from tests.simulation.port import RENEWAL
 
 Outcome = TaskSucceeded | TaskFailed | TaskAborted
 
+#: So long after the return of a worker somebody may act upon its absence.
+VERDICT = 2.0
+
 #: Failures of attempts that no plan foresees: what became of the worker, and not of the code.
 _NOT_THE_CODE = (WORKER_LOST, "SlotDied", "NotRunnable")
 
@@ -194,7 +197,8 @@ class Checks:
         shaken = any(fault.kind in (Kind.OUTAGE, Kind.REDELIVER) for fault in self.plan.faults)
         shortest = SILENCE - 0.1 if shaken else LEASE - 0.05
         return any(
-            end - begin >= shortest and begin < at and end > earlier.began for begin, end in self.away[earlier.worker]
+            end - begin >= shortest and begin < at and end > earlier.began - VERDICT
+            for begin, end in self.away[earlier.worker]
         )
 
     # --- what the log says ---
