@@ -35,6 +35,9 @@ TAKEOVER = 5.0
 #: Seconds by which what a task notes and what the server notes may differ: it is one clock, read a little earlier.
 _SLACK = 0.05
 
+#: Seconds after which the server has synced to its disk what it was told, and a little more.
+_UNSYNCED = 2.0
+
 _SETTLES = (TaskSucceeded, TaskFailed, TaskAborted, TaskCancelled, TaskSkipped)
 _LOST = "WorkerLost"
 
@@ -103,7 +106,7 @@ class Account:
     troubles: list[str] = field(default_factory=list)
     repeated: Counter[str] = field(default_factory=Counter)  #: executions beyond the first, by what explains them
     takeovers: list[Takeover] = field(default_factory=list)
-    was_cut_off: bool = False  #: somebody may have had a part in it, and come back when it had ended
+    may_leave_data: bool = False  #: for the sweep, though it has ended well
 
 
 def account(case: Case, faults: Faults, workers: Mapping[int, str]) -> Account:
@@ -122,10 +125,20 @@ def account(case: Case, faults: Faults, workers: Mapping[int, str]) -> Account:
         result.troubles += (f"{'/'.join(key)}: {text}" for text in _troubles_of_task(history, key, own))
     result.repeated = _repeated(history)
     result.takeovers = list(_takeovers(history))
-    result.was_cut_off = bool(facts) and any(
-        fault.overlaps(facts[0].at, facts[-1].at) for fault in faults.of(Kind.BLACK_HOLE, Kind.WORKER_FROZEN)
-    )
+    result.may_leave_data = bool(facts) and _may_leave_data(facts[0].at, facts[-1].at, faults)
     return result
+
+
+def _may_leave_data(start: float, end: float, faults: Faults) -> bool:
+    """Whether somebody who had a part in it may have come back when it had ended, or its end was undone in part.
+
+    What the server removes it does not write down at once: killed in the next moments, it has the data again.
+    """
+    cut_off = faults.of(Kind.BLACK_HOLE, Kind.WORKER_FROZEN)
+    undone = faults.of(Kind.SERVER_KILLED)
+    return any(fault.overlaps(start, end) for fault in cut_off) or any(
+        fault.overlaps(end, end + _UNSYNCED) for fault in undone
+    )
 
 
 def name_of_worker(worker: str) -> str:

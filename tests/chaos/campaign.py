@@ -45,7 +45,7 @@ class Part:
     refused: int = 0  #: commands that found no server
     accounts: list[Account] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
-    late: list[str] = field(default_factory=list)  #: data of ended runs by somebody who was cut off, for the sweep
+    late: list[str] = field(default_factory=list)  #: data of ended runs that are left to the sweep
     left: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)  #: of no single run
     errors: list[str] = field(
@@ -189,8 +189,7 @@ async def _account(site: Site, client: Client, load: Load, part: Part) -> None:
         if result.troubles or any(each.is_alone and each.seconds > TAKEOVER for each in result.takeovers):
             _keep(site.folder / "logs" / f"run-{run}.txt", case, result)
     succeeded = {each.run for each in part.accounts if each.verdict is Verdict.SUCCEEDED}
-    cut_off = {each.run for each in part.accounts if each.was_cut_off}
-    part.late = await late_data(client, succeeded & cut_off)
+    part.late = await late_data(client, succeeded & {each.run for each in part.accounts if each.may_leave_data})
     if part.late:
         await sweep_in_two_days(client)
     part.left = await leftovers(site, client, succeeded, part.faults)

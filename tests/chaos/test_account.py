@@ -268,3 +268,22 @@ def test_a_takeover_is_measured_from_the_death_to_the_next_owner():
     result = run(*owners, faults=lost(at=1.25))
 
     assert [(each.seconds, each.of_task) for each in result.takeovers] == [(0.75, False)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "may"),
+    [
+        (Kind.BLACK_HOLE, 2.5, True),
+        (Kind.WORKER_FROZEN, 2.5, True),
+        (Kind.SERVER_KILLED, 4.5, True),
+        (Kind.SERVER_KILLED, 2.5, False),
+        (Kind.SERVER_KILLED, 7.5, False),
+        (Kind.WORKER_KILLED, 2.5, False),
+    ],
+)
+def test_data_may_be_left_by_who_was_cut_off_or_by_a_server_that_forgot_their_removal(kind, at, may):
+    faults = Faults([Fault(kind=kind, start=at, end=at + 0.1)])
+
+    result = run(claim(), success(), entries=ONE_GOOD, faults=faults)
+
+    assert result.may_leave_data is may
