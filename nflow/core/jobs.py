@@ -53,3 +53,7 @@ class TaskJob(Job):
     input: TaskInput | None = None
     input_blob: Ref | None = None
     timeout: float | None = None  #: seconds that it may take
+
+    def execution(self, number: int) -> str:
+        """What an execution of it is called, for people and programs."""
+        return f"{self.run}/{self.dag}/{self.task}/{self.attempt}/{number}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from nflow.core.jobs import TaskJob
 from nflow.models.neighbours import Neighbours
 from nflow.programs.lifeline import HAS_LIFELINES, bind
+from nflow.programs.strays import VARIABLE
 from nflow.slot.bulk import WorkerGone
 from nflow.slot.pipe import Pipe
 from nflow.slot.runner import TaskRunner
@@ -55,8 +56,12 @@ class _Home:
         self._start = Path.cwd()
         self._neighbours: Neighbours | None = None
 
-    def settle_in(self, job: TaskJob) -> None:
-        """Work where the run was submitted, if that folder exists here, and find modules that lie beside its file."""
+    def settle_in(self, job: TaskJob, execution: int) -> None:
+        """Work where the run was submitted, if that folder exists here, and find modules that lie beside its file.
+
+        What it starts can be told from other tasks' by its environment.
+        """
+        os.environ[VARIABLE] = job.execution(execution)
         try:
             os.chdir(job.directory or self._start)
         except OSError:

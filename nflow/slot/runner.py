@@ -36,7 +36,7 @@ class TaskRunner:
         self,
         pipe: Pipe,
         stop: int,
-        settle_in: Callable[[TaskJob], None],
+        settle_in: Callable[[TaskJob, int], None],
         signal: Callable[[Calls, int, TaskJob], PipeSignal] = PipeSignal,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
@@ -45,7 +45,7 @@ class TaskRunner:
         Args:
             pipe: Leads to the worker.
             stop: A file that is readable while the task is to stop.
-            settle_in: Called before each task: what this process must become for it.
+            settle_in: Called before each task with its job and execution: what this process must become for it.
             signal: Makes the `signal` of a task.
             around: Entered while users' code runs.
         """
@@ -78,7 +78,7 @@ class TaskRunner:
             self._code[job.code] = code
         start, self._began = time.time(), time.monotonic()
         self._memory.begin()
-        self._settle_in(job)
+        self._settle_in(job, execution)
         forget_classes()
         calls = Calls(self._pipe, job.run, Terms(**terms))
         ending = self._run(job, input_bytes, host, calls)

@@ -194,7 +194,7 @@ class _PatientSignal(PipeSignal):
 
 def _serve(pipe: Pipe, stop: int) -> None:
     begin_own_turns()
-    runner = TaskRunner(pipe, stop, lambda _: None, _PatientSignal)
+    runner = TaskRunner(pipe, stop, lambda _, __: None, _PatientSignal)
     with suppress(WorkerGone, OSError):
         while True:
             _, *request = pipe.receive()

@@ -10,6 +10,7 @@ from nflow.core.jobs import TaskJob
 from nflow.core.retry import TIMED_OUT
 from nflow.engine.claims import Claim
 from nflow.errors import NflowError, TooLarge
+from nflow.programs.strays import end_strays
 from nflow.wire.messages import unpack_events
 from nflow.worker.calls import TaskCalls
 from nflow.worker.death import Death
@@ -109,10 +110,14 @@ class Execution:
             return self._failure(claim, RemoteError(type=type(error).__name__, message=str(error)))
         finally:
             ending.close()
-        if ending.verdict is not None:
+        if ending.verdict is not None or isinstance(result, Death):
             slot.kill()  # with what it has started, before anybody hears that it is over
             await slot.end()
+            await self._end_strays(claim.execution)
         return self._judged(claim, slot, result, ending.verdict)
+
+    async def _end_strays(self, execution: int) -> None:
+        await asyncio.to_thread(end_strays, self.task.execution(execution))
 
     async def _result_of(self, slot: Slot, claim: Claim, ending: Ending) -> Outcome | Death:
         request = await self._request(slot, claim)
