@@ -62,6 +62,10 @@ class Job(Protocol):
     deliveries: int  #: 1 the first time; more proves only that an earlier lease ran out
     seq: int  #: its sequence in the stream of jobs: no other job ever had it
 
+    @property
+    def is_leased(self) -> bool:
+        """Whether a held job was renewed within a lease: nobody else can have it. False proves nothing."""
+
     def hold(self, on_lost: Callable[[], None]) -> None:
         """Renew the lease until `ack`, `hand_back` or `drop`. `on_lost` is called on the loop when one was late."""
 

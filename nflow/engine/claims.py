@@ -135,7 +135,7 @@ class Claimer:
                 pass
             else:
                 claim = Claim(self._engine, job, task, subject, seq, execution, lost, self._host)
-                return claim if await _is_in_time(claim, asked) else None
+                return await self._in_time(claim, asked)
             last = await self._engine.bus.last(subject)
             if last is None:
                 expect = 0
@@ -166,6 +166,13 @@ class Claimer:
             lost=lost,
         )
 
+    async def _in_time(self, claim: Claim, asked: float) -> Claim | None:
+        """The claim, unless this worker was cut off before it heard of it, and has a successor."""
+        if asyncio.get_running_loop().time() - asked <= LATE or await claim.still_mine():
+            return claim
+        claim.drop()
+        return None
+
     async def _may_take(self, job: Job, earlier: TaskStarted) -> bool:
         if await self._engine.holdings.verdict(job, earlier.worker) is Verdict.TAKE:
             return True
@@ -192,14 +199,6 @@ def _latest(job: Job, last: Record) -> Event | None:
     except LogDamaged as error:
         _log.error("%s is not run: %s", job.subject, error)
         return None
-
-
-async def _is_in_time(claim: Claim, asked: float) -> bool:
-    """Whether a claim that was asked for then counts: stored, but heard of late, it may have a successor."""
-    if asyncio.get_running_loop().time() - asked <= LATE or await claim.still_mine():
-        return True
-    claim.drop()
-    return False
 
 
 def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import starmap
 
 from nflow.bus.port import Job, Record
 from nflow.core import dag_run
@@ -101,7 +102,8 @@ class DagDriver(Driver):
                 case _:
                     self._perform_one(command)
         if cancelled:
-            self._before_end.append(self.spawn(self._cancel_all(cancelled)))
+            known = [(command, self._after.get(command.task, 0)) for command in cancelled]
+            self._before_end.append(self.spawn(self._cancel_all(known)))
         if len(ready) > DISPATCHES_AT_ONCE:
             self.spawn(self._dispatch_all(ready))
         else:
@@ -122,7 +124,8 @@ class DagDriver(Driver):
     async def _wake_later(self, command: WakeLater) -> None:
         """Begin the next attempt when its pause is over, which began when the last one's end was recorded."""
         await asyncio.sleep(self._failed[command.task] + command.seconds - self.now())  # a clock, not a wait
-        self._perform(dag_run.wake(self._machine, command.task, command.attempt))
+        if commands := dag_run.wake(self._machine, command.task, command.attempt):
+            self.act(commands)
 
     async def _dispatch_all(self, ready: Sequence[Dispatch]) -> None:
         """A wide fan-out goes in portions, so that the loop stays free for what comes back meanwhile."""
@@ -135,16 +138,16 @@ class DagDriver(Driver):
         is_waited_for = self._machine.state_of(command.task) in (TaskState.READY, TaskState.RETRYING)
         if not is_waited_for or self._machine.stopping is not None:
             return  # its turn came late: it was claimed from an earlier dispatch, or the dag is stopping
-        given = dag_run.input_of(self._machine, command.task)
+        given, after = dag_run.input_of(self._machine, command.task), self._after.get(command.task, 0)
         if is_light(given):
-            self._post(command, given, None)
+            self._post(command, after, given, None)
         else:
-            self.spawn(self._dispatch_large(command, given))
+            self.spawn(self._dispatch_large(command, after, given))
 
-    async def _dispatch_large(self, command: Dispatch, given: TaskInput) -> None:
-        self._post(command, *await self.engine.pack_up(self.run, given))
+    async def _dispatch_large(self, command: Dispatch, after: int, given: TaskInput) -> None:
+        self._post(command, after, *await self.engine.pack_up(self.run, given))
 
-    def _post(self, command: Dispatch, given: TaskInput | None, blob: Ref | None) -> None:
+    def _post(self, command: Dispatch, after: int, given: TaskInput | None, blob: Ref | None) -> None:
         task = self._tasks[command.task]
         job = TaskJob(
             run=self.run,
@@ -157,24 +160,25 @@ class DagDriver(Driver):
             attempt=command.attempt,
             queue=task.queue,
             code=task.code,
-            after=self._after.get(task.id, 0),
+            after=after,
             input=given,
             input_blob=blob,
             timeout=task.timeout,
         )
         self.engine.bus.post_job(self._job_subject(task, command.attempt), pack_job(job))
 
-    async def _cancel_all(self, cancelled: Sequence[Cancel]) -> None:
+    async def _cancel_all(self, cancelled: Sequence[tuple[Cancel, int]]) -> None:
+        """Cancel these, each after the event of its task that was the last one when that was decided."""
         for start in range(0, len(cancelled), DISPATCHES_AT_ONCE):
-            await asyncio.gather(*map(self._cancel, cancelled[start : start + DISPATCHES_AT_ONCE]))
+            await asyncio.gather(*starmap(self._cancel, cancelled[start : start + DISPATCHES_AT_ONCE]))
 
-    async def _cancel(self, command: Cancel) -> None:
+    async def _cancel(self, command: Cancel, after: int) -> None:
         """Settle a task that nobody has claimed. Should a worker claim it first, its outcome is waited for."""
         task = self._tasks[command.task]
         subject = self.engine.subjects.task(self.run, self._dag, task.id)
         cancelled = TaskCancelled(task=task.id, reason=command.reason)
         try:
-            await self.engine.bus.append(subject, pack_events([cancelled]), expect=self._after.get(task.id, 0))
+            await self.engine.bus.append(subject, pack_events([cancelled]), expect=after)
         except Conflict:
             return
         await self.engine.bus.withdraw(self._job_subject(task, command.attempt))

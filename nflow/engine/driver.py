@@ -35,6 +35,7 @@ class Driver(ABC):
         self._server_ahead = 0.0  # of this loop's clock
         self._own: OwnLog | None = None
         self._works: set[asyncio.Task[None]] = set()
+        self._look: asyncio.Task[None] | None = None  #: at who owns the log
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def drive(self) -> None:
@@ -74,6 +75,16 @@ class Driver(ABC):
         """Return when all that was recorded is stored."""
         assert self._own is not None
         await self._own.written()
+
+    def act(self, commands: list[Command]) -> None:
+        """Carry out these commands; but first look who owns the log, if somebody else may by now.
+
+        Not all that commands lead to is fenced: a job is stored whoever sends it.
+        """
+        if self.job.is_leased:
+            self._perform(commands)
+        elif self._look is None or self._look.done():
+            self._look = self.spawn(self._act_as_owner())
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Do this beside everything else; should it fail, so does the driver."""
@@ -129,7 +140,7 @@ class Driver(ABC):
                 continue
             commands = self._fold(event, record)
             if self.live and commands:
-                self._perform(commands)
+                self.act(commands)
 
     def _fold(self, event: Event, record: Record) -> list[Command]:
         try:
@@ -142,6 +153,12 @@ class Driver(ABC):
         self._server_ahead = record.at - asyncio.get_running_loop().time()
         if record.seq > self._owner.seq:
             self._stand_down()
+
+    async def _act_as_owner(self) -> None:
+        if not await self._still_mine():
+            self._stand_down()
+        elif self.live:
+            self._perform(self._outstanding())
 
     async def _still_mine(self) -> bool:
         return self._owner is None or await still_owner(self.engine.bus, self._owner)

@@ -1,6 +1,7 @@
 """The index of runs: what `status` lists without reading a log. A hint for people; the logs are the truth."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -60,16 +61,18 @@ class RunIndex:
         """Write or replace the entry of a run."""
         await self._bus.append(self._subjects.kv(BUCKET, entry.run), pack_hint(entry))
 
-    async def note(self, entry: RunEntry) -> None:
-        """Write how far a run is, unless its end is there: what a driver has sent may arrive late."""
+    async def note(self, entry: RunEntry, still_mine: Callable[[], Awaitable[bool]]) -> None:
+        """Write how far a run is, unless its driver finds that another one drives it by now.
+
+        A driver that was cut off has its news late: the run may have ended meanwhile, and would seem to go on for ever.
+        """
         subject = self._subjects.kv(BUCKET, entry.run)
         while True:
             last = await self._bus.last(subject)
-            known = None if last is None or not last.payload else _read(last)
-            if known is not None and not known.is_active:
+            if not await still_mine():  # in this order: what a successor writes from here on is in the way of this
                 return
             with suppress(Conflict):
-                await self._bus.append(subject, pack_hint(entry), expect=0 if last is None else last.seq)
+                await self._bus.append(subject, pack_hint(entry), expect=last.seq if last else 0)
                 return
 
     async def announce(self, entry: RunEntry) -> None:

@@ -33,6 +33,7 @@ class WorkflowDriver(Driver):
         self._finished: tuple[RunFinished, float] | None = None
         self._finishing = False
         self._is_overdue = False  #: the stop of its deadline is on record
+        self._noting = asyncio.Lock()  # one that is held up must not overwrite the next one
 
     async def _prepare(self) -> None:
         self._spec = await self.engine.specs.get(self._message.spec)
@@ -52,7 +53,7 @@ class WorkflowDriver(Driver):
         if self.live and isinstance(event, RunStarted):
             self._watch_deadline()
         if self.live and self._finished is None and self._machine.state is not before:
-            self.spawn(self.engine.index.note(self._entry(self._machine.state.value)))
+            self.spawn(self._note(self._machine.state.value))
         return commands
 
     def _outstanding(self) -> list[Command]:
@@ -139,16 +140,14 @@ class WorkflowDriver(Driver):
         self.ending = True
         keeps_data = finished.status is not Status.SUCCEEDED or self._message.keep_data
         dropped = "" if keeps_data else AT_THE_END
-        await self.engine.index.put(
-            self._entry(finished.status.value, ended=at, reason=finished.reason, dropped=dropped)
-        )
+        await self._note(finished.status.value, ended=at, reason=finished.reason, dropped=dropped)
         if not keeps_data:
             await self.engine.store.drop(self.run)
             await self.engine.blobs.drop(self.run)
         self.end()
 
-    def _entry(self, state: str, *, ended: float | None = None, reason: str = "", dropped: str = "") -> RunEntry:
-        return RunEntry(
+    async def _note(self, state: str, *, ended: float | None = None, reason: str = "", dropped: str = "") -> None:
+        entry = RunEntry(
             run=self.run,
             workflow=self._message.workflow,
             state=state,
@@ -159,3 +158,5 @@ class WorkflowDriver(Driver):
             reason=reason,
             dropped=dropped,
         )
+        async with self._noting:
+            await self.engine.index.note(entry, self._still_mine)

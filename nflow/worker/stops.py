@@ -37,7 +37,7 @@ class Stops:
 
     async def check(self) -> int:
         """Look up the stops of all dag runs that have a task here."""
-        subjects = [self._engine.subjects.stop(run, dag) for run, dag in set(self._running())]
+        subjects = [self._engine.subjects.stop(run, dag) for run, dag in dict.fromkeys(self._running())]
         if not subjects:
             return 0
         return sum(self._take(record) for record in await self._engine.bus.last_of_each(subjects))

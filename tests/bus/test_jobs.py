@@ -178,6 +178,7 @@ async def test_an_unrenewed_job_is_delivered_again_when_its_lease_has_run_out_an
 
     assert [(job.subject, job.deliveries) for job in again.items] == [(f"nflow.job.task.{run}.forgotten", 2)]
     assert lost == []
+    assert by_name["held"].is_leased
 
 
 async def test_a_job_that_is_dropped_goes_to_a_successor(bus, other, world, queue, run, jobs):

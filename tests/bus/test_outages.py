@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from nflow.bus.nats import Limits
-from nflow.bus.port import LEASE
+from nflow.bus.nats import Limits, connect
+from nflow.bus.port import LEASE, Guard
 from tests.bus.conftest import PATIENCE, NatsWorld
+from tests.chaos.line import Line
 from tests.servers import Server
 
 
@@ -119,6 +120,23 @@ async def test_a_frozen_server_is_noticed_and_nothing_is_stored_twice(bus, serve
     async with asyncio.timeout(PATIENCE):
         seq = await appending
     assert [record.seq for record in (await bus.read(f"nflow.event.{run}")).records] == [seq]
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_what_a_lost_connection_delivers_late_is_not_stored_beside_what_was_sent_again(server, run, guarded):
+    line = await Line(server.port).open()
+    bus = await connect(f"nats://127.0.0.1:{line.port}", token=server.token)
+    guard = Guard(f"nflow.event.{run}.owner", await bus.append(f"nflow.event.{run}.owner", b"me")) if guarded else None
+    line.darken(only_old=True)
+    async with asyncio.timeout(PATIENCE):
+        seq = await bus.append(f"nflow.event.{run}.log", b"x", guard=guard)
+
+    line.lighten()
+    await line.until(connections=1)
+
+    assert [record.seq for record in (await bus.read(f"nflow.event.{run}.log")).records] == [seq]
+    await bus.close()
+    await line.close()
 
 
 async def test_nobody_hears_of_the_silence_of_a_server_who_has_stopped_waiting_for_it(bus, server):
@@ -241,10 +259,12 @@ async def test_a_holder_that_could_not_renew_is_told_and_may_go_on(bus, other, w
     server.freeze()
     async with asyncio.timeout(PATIENCE):
         await lost.wait()
+    was_leased = taken.items[0].is_leased
     server.thaw()
     (await other.take(queue, again)).want(1)
     await world.until(again.complete)
 
+    assert not was_leased
     assert again.items[0].deliveries == 2
 
 

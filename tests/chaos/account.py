@@ -103,6 +103,7 @@ class Account:
     troubles: list[str] = field(default_factory=list)
     repeated: Counter[str] = field(default_factory=Counter)  #: executions beyond the first, by what explains them
     takeovers: list[Takeover] = field(default_factory=list)
+    was_cut_off: bool = False  #: somebody may have had a part in it, and come back when it had ended
 
 
 def account(case: Case, faults: Faults, workers: Mapping[int, str]) -> Account:
@@ -121,6 +122,9 @@ def account(case: Case, faults: Faults, workers: Mapping[int, str]) -> Account:
         result.troubles += (f"{'/'.join(key)}: {text}" for text in _troubles_of_task(history, key, own))
     result.repeated = _repeated(history)
     result.takeovers = list(_takeovers(history))
+    result.was_cut_off = bool(facts) and any(
+        fault.overlaps(facts[0].at, facts[-1].at) for fault in faults.of(Kind.BLACK_HOLE, Kind.WORKER_FROZEN)
+    )
     return result
 
 

@@ -19,7 +19,7 @@ from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, name_of
 from tests.chaos.account import TAKEOVER, Account, Case, Entry, Fact, Takeover, Verdict, account
 from tests.chaos.faults import Faults
-from tests.chaos.leftovers import leftovers
+from tests.chaos.leftovers import late_data, leftovers, sweep_in_two_days
 from tests.chaos.load import Load
 from tests.chaos.plans import PLANS, Plan
 from tests.chaos.site import Site, dump
@@ -45,6 +45,7 @@ class Part:
     refused: int = 0  #: commands that found no server
     accounts: list[Account] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
+    late: list[str] = field(default_factory=list)  #: data of ended runs by somebody who was cut off, for the sweep
     left: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)  #: of no single run
     errors: list[str] = field(
@@ -68,7 +69,7 @@ class Part:
         return [takeover for each in self.accounts for takeover in each.takeovers]
 
     @property
-    def late(self) -> list[str]:
+    def slow(self) -> list[str]:
         """Takeovers that took too long though nothing else was wrong."""
         return [
             f"{each.run}: {each.seconds:.1f} s until somebody had {'a task' if each.of_task else 'a run'} of the dead"
@@ -82,7 +83,7 @@ class Part:
         of_runs = [f"{each.run}: {trouble}" for each in self.accounts for trouble in each.troubles]
         missing = self.submitted + self.untold - len(self.accounts)
         uncounted = [f"{missing} runs are not accounted for"] if missing else []
-        return [*of_runs, *uncounted, *self.left, *self.troubles, *self.late]
+        return [*of_runs, *uncounted, *self.left, *self.troubles, *self.slow]
 
 
 def available() -> list[str]:
@@ -188,6 +189,10 @@ async def _account(site: Site, client: Client, load: Load, part: Part) -> None:
         if result.troubles or any(each.is_alone and each.seconds > TAKEOVER for each in result.takeovers):
             _keep(site.folder / "logs" / f"run-{run}.txt", case, result)
     succeeded = {each.run for each in part.accounts if each.verdict is Verdict.SUCCEEDED}
+    cut_off = {each.run for each in part.accounts if each.was_cut_off}
+    part.late = await late_data(client, succeeded & cut_off)
+    if part.late:
+        await sweep_in_two_days(client)
     part.left = await leftovers(site, client, succeeded, part.faults)
 
 

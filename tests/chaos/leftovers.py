@@ -1,13 +1,14 @@
 """What is left when all is over: on the server, in the database, among processes and files. It ought to be nothing."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pymongo
 
 from nflow.blobs.cache import sweep
 from nflow.client import Client
+from nflow.engine.sweep import DAY, Retention, Sweep
 from nflow.worker.heartbeat import BEAT, FORGOTTEN, workers
 from tests.chaos.account import name_of_worker
 from tests.chaos.faults import Faults, Kind
@@ -17,7 +18,23 @@ from tests.chaos.site import Site
 _ALL = 64
 
 
-async def leftovers(site: Site, client: Client, succeeded: set[str], faults: Faults) -> list[str]:
+async def late_data(client: Client, ended: Collection[str]) -> list[str]:
+    """What the server still has of runs that have ended well, by subject."""
+    subjects = client.engine.subjects
+    found = [
+        subject
+        for head in (subjects.blobs(), subjects.kv_under("store"))
+        for subject in await client.engine.bus.heads(head, _ALL)
+    ]
+    return sorted(subject for subject in found if subject.split(".")[2] in ended)
+
+
+async def sweep_in_two_days(client: Client) -> None:
+    """Remove what a worker would remove by then."""
+    await Sweep(client.engine, Retention(), time.time() + 2 * DAY).run()
+
+
+async def leftovers(site: Site, client: Client, succeeded: Collection[str], faults: Faults) -> list[str]:
     """Whatever is still there and should not be, in words, once all workers have ended.
 
     Args:
@@ -30,10 +47,8 @@ async def leftovers(site: Site, client: Client, succeeded: set[str], faults: Fau
     bus, subjects = engine.bus, engine.subjects
     left = [f"a job in a queue: {subject}" for subject in await bus.heads(f"{subjects.namespace}.job.>", _ALL)]
     left += [f"a dead letter: {subject}" for subject in await bus.heads(subjects.dead_letters(), _ALL)]
-    for what, head in (("blobs", subjects.blobs()), ("store", subjects.kv_under("store"))):
-        runs = {each.rpartition(".")[2] for each in await bus.heads(head, 3)}
-        left += [f"{what} of {run}, which has succeeded" for run in sorted(runs & succeeded)]
-    left += [f"a document of {run}, which has succeeded" for run in sorted(_stored(site) & succeeded)]
+    left += [f"data of a run that has succeeded: {subject}" for subject in await late_data(client, succeeded)]
+    left += [f"a document of {run}, which has succeeded" for run in sorted(_stored(site).intersection(succeeded))]
     left += [f"the index says that {entry.run} is {entry.state}" for entry in await client.runs() if entry.is_active]
     dying = _killed_lately(faults)
     left += [

@@ -5,6 +5,8 @@ import socket
 import struct
 from contextlib import suppress
 
+from tests.e2e.news import News
+
 _CHUNK_BYTES = 1 << 16
 _NO_FAREWELL = struct.pack("ii", 1, 0)
 
@@ -19,10 +21,11 @@ class Line:
     def __init__(self, to: int) -> None:
         self._to = to
         self._server: asyncio.Server | None = None
-        self._light = asyncio.Event()
-        self._light.set()
-        self._delay = 0.0
+        self._lights: dict[asyncio.Task[None], asyncio.Event] = {}
         self._pairs: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = {}
+        self._is_dark = False  # for connections to come
+        self._delay = 0.0
+        self._news = News()
 
     @property
     def port(self) -> int:
@@ -34,6 +37,10 @@ class Line:
         self._server = await asyncio.start_server(self._on_client, "127.0.0.1", 0)
         return self
 
+    async def until(self, connections: int) -> None:
+        """Return when there are so many."""
+        await self._news.until(lambda: len(self._pairs) == connections)
+
     def cut(self, *, only_first: bool = False) -> int:
         """Break its connections, or the oldest one; how many those were. New ones may be made at once."""
         broken = list(self._pairs.values())[: 1 if only_first else None]
@@ -41,13 +48,17 @@ class Line:
             _reset(*pair)
         return len(broken)
 
-    def darken(self) -> None:
-        """Let nothing through from now on, in either direction, on old and new connections."""
-        self._light.clear()
+    def darken(self, *, only_old: bool = False) -> None:
+        """Let nothing through from now on, in either direction, on old and new connections, or on old ones only."""
+        self._is_dark = not only_old
+        for light in self._lights.values():
+            light.clear()
 
     def lighten(self) -> None:
         """Let everything through again, what has waited first."""
-        self._light.set()
+        self._is_dark = False
+        for light in self._lights.values():
+            light.set()
 
     def slow(self, seconds: float) -> None:
         """Hold up whatever passes for so long; 0: no more."""
@@ -56,7 +67,7 @@ class Line:
     async def close(self) -> None:
         assert self._server is not None
         self._server.close()
-        works = list(self._pairs)
+        works = list(self._lights)
         self.cut()
         for work in works:
             work.cancel()
@@ -65,34 +76,36 @@ class Line:
     async def _on_client(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         work = asyncio.current_task()
         assert work is not None
+        light = self._lights[work] = asyncio.Event()
+        if not self._is_dark:
+            light.set()
         try:
-            await self._light.wait()
+            await light.wait()
             from_server, to_server = await asyncio.open_connection("127.0.0.1", self._to)
-        except (OSError, asyncio.CancelledError):  # cancelled: at the end of the suite
-            _abort(to_client)
-            return
-        self._pairs[work] = to_client, to_server
-        try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._pass_on(from_client, to_server))
-                both.create_task(self._pass_on(from_server, to_client))
-        except* (OSError, EOFError):
-            pass
-        except* asyncio.CancelledError:
+            self._pairs[work] = to_client, to_server
+            self._news.tell()
+            await asyncio.gather(
+                self._pass_on(from_client, to_server, light), self._pass_on(from_server, to_client, light)
+            )
+        except (OSError, asyncio.CancelledError):  # nobody listens there, or the suite is at its end
             pass
         finally:
-            del self._pairs[work]
-            _abort(to_client, to_server)
+            del self._lights[work]
+            _abort(to_client, *self._pairs.pop(work, ()))
+            self._news.tell()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(_CHUNK_BYTES):
-            if self._delay:
-                await asyncio.sleep(self._delay)  # the fault itself
-            await self._light.wait()
-            writer.write(data)
-            await writer.drain()
-        await self._light.wait()  # nobody hears of the end of a connection in the dark
-        raise EOFError
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, light: asyncio.Event) -> None:
+        """One direction. When one end is gone, the other one hears of it, but only of that and only in the light."""
+        with suppress(OSError):
+            while data := await reader.read(_CHUNK_BYTES):
+                if self._delay:
+                    await asyncio.sleep(self._delay)  # the fault itself
+                await light.wait()
+                writer.write(data)
+                await writer.drain()
+        await light.wait()
+        with suppress(OSError):
+            writer.write_eof()
 
 
 def _reset(*writers: asyncio.StreamWriter) -> None:

@@ -39,6 +39,7 @@ def as_fields(parts: Sequence[Part], seed: int) -> dict[str, Any]:
             "of tasks, in the storm": _figures(takeovers, of_task=True, is_alone=False),
         },
         "errors in logs": [each for part in parts for each in part.errors],
+        "late": [each for part in parts for each in part.late],
         "left": [each for part in parts for each in part.left],
         "broken": [each for part in parts for each in part.broken],
     }
@@ -54,7 +55,7 @@ def show(fields: dict[str, Any], console: Console) -> None:
     _section(table, fields["faults"])
     _section(table, {f"executed again: {why}": count for why, count in sorted(fields["repeated executions"].items())})
     _section(table, {f"takeover {what}": _told(figures) for what, figures in fields["takeovers"].items()})
-    _section(table, {what: len(fields[what]) for what in ("errors in logs", "left", "broken")})
+    _section(table, {what: len(fields[what]) for what in ("errors in logs", "late", "left", "broken")})
     console.print(table)
     for each in fields["broken"][:_SHOWN]:
         console.print(f"broken: {each}", markup=False, highlight=False)

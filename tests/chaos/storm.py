@@ -177,8 +177,9 @@ class Storm:
             met = list(self._site.workers) if worker is None else [worker]
             fault = self._note(Kind.BLACK_HOLE, worker=worker.name if worker else None)
             lines = [line for each in met for line in each.lines]
+            only_old = chance.random() < 0.3  # what was under way comes when its sender has another connection
             for line in lines:
-                line.darken()
+                line.darken(only_old=only_old)
             await asyncio.sleep(chance.uniform(*_LONG))  # the fault itself
             for line in lines:
                 line.lighten()

@@ -10,11 +10,18 @@ PATIENCE = 5.0
 
 
 @pytest.fixture
-async def echo():
+def heard():
+    """What was said to the server."""
+    return []
+
+
+@pytest.fixture
+async def echo(heard):
     """A server that says what it hears."""
 
     async def on_client(reader, writer):
         while data := await reader.read(100):
+            heard.append(data)
             writer.write(data)
         writer.close()
 
@@ -92,6 +99,33 @@ async def test_what_is_said_in_the_dark_is_heard_when_it_is_light_again(line, co
 
     assert not done
     assert await asyncio.gather(*asking) == [b"hello", b"hello"]
+
+
+async def test_a_line_that_is_dark_for_old_connections_is_light_for_new_ones(line, connect):
+    old = await connect()
+    await ask(*old)
+
+    line.darken(only_old=True)
+    asking = asyncio.ensure_future(ask(*old))
+    answer = await ask(*await connect())
+
+    assert answer == b"hello"
+    assert not asking.done()
+    line.lighten()
+    assert await asking == b"hello"
+
+
+async def test_what_was_said_in_the_dark_is_heard_although_its_speaker_has_left(line, connect, heard):
+    _, writer = await connect()
+    await line.until(1)
+    line.darken()
+    writer.write(b"late")
+    writer.close()
+
+    line.lighten()
+    await line.until(0)
+
+    assert heard == [b"late"]
 
 
 async def test_a_slow_line_takes_its_time(line, connect):

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import platform
+import signal
 import subprocess
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from nflow.engine.engine import Engine
 from nflow.engine.giving_up import give_up
 from nflow.session import open_engine
 from nflow.wire.messages import pack_events, pack_job
+from nflow.wire.python import python_tag
 from tests.cli.program import NFLOW, PATIENCE, Done, Program
 
 POISON = b"\xc1 no message \x00\x1b[2J" + bytes(range(256)) * 2
@@ -306,3 +308,25 @@ def test_a_payload_that_fills_a_message_is_kept_whole(nflow: Program, post: Post
     assert letter.payload == payload
     assert nflow("dead", "replay", str(id_)).code == 0
     assert post.waiting() == payload
+
+
+def test_a_worker_lays_down_what_it_cannot_read_with_where_it_came_from(nflow: Program, post: Post):
+    async def laid_down(engine: Engine) -> int:
+        subject = engine.subjects.job_task("task", python_tag(), post.run, DagId("main:1"), TaskId("a"), 1)
+        laid = asyncio.Event()
+        watch = engine.bus.watch(engine.subjects.dead_letters(post.run), lambda _: laid.set())
+        seq = await engine.bus.append(subject, POISON)
+        async with asyncio.timeout(PATIENCE):
+            await laid.wait()
+        watch.close()
+        return seq
+
+    worker = nflow.start("worker", "--name", "edge", "-q", "task", "--slots", "1").until_says(" serves ")
+
+    seq = post.do(laid_down)
+
+    worker.send(signal.SIGTERM).done()
+    [row] = json.loads(nflow("dead", "list", "--json").out)
+    assert (row["seq"], row["deliveries"], row["queue"], row["size_bytes"]) == (seq, 1, "task", len(POISON))
+    assert row["worker"].startswith("edge-")
+    assert "are no message of nflow" in row["reason"]

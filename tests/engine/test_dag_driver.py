@@ -260,6 +260,24 @@ async def test_the_workflow_hears_why_before_it_hears_that_it_is_over(stage_of, 
     assert finished.status is Status.FAILED
 
 
+async def test_a_task_whose_end_is_read_together_with_the_stop_is_not_cancelled_after_it(stage_of, server, other):
+    """Once, its cancellation was checked against an end that nobody had read when it was decided."""
+    stage = await stage_of("a b")
+    await stage.start("a")
+    await stage.start("b")
+    await stage.tell(TaskReleased(task=TaskId("b"), attempt=1, execution=1))
+    server.loses = lambda record: True
+    await stage.fail("a")
+    await stage.start("b", execution=2)
+    error = RemoteError(type="ValueError", message="no")
+    await stage.tell(TaskFailed(task="b", attempt=1, execution=2, error=error, provenance=NOBODY))
+
+    await stage.engine.reconciler.tick()
+    await stage.ended()
+
+    assert [type(event) for event in await stage.events(stage.subject("b"))][-1] is TaskFailed
+
+
 async def test_the_end_is_recorded_after_the_last_look_at_a_claim(stage_of, bus, other):
     """Once, it was not waited for: the job of a task could outlive its dag run, and be claimed."""
     stage = await stage_of("a")
@@ -322,6 +340,31 @@ async def test_a_driver_that_hears_of_its_successor_by_a_refused_write_stands_do
     with pytest.raises(Fenced):
         await stage.driving
     assert len(stage.engine.holdings) == 0
+
+
+async def test_a_driver_that_was_away_dispatches_nothing_before_it_knows_that_it_has_no_successor(
+    stage_of, server, other
+):
+    """Once, it started what its successor had cancelled: a job is stored whoever sends it."""
+    stage = await stage_of("a>b")
+    server.loses = lambda record: record.subject == stage.engine.subjects.owner(RUN, DAG)
+    await other.append(stage.engine.subjects.owner(RUN, DAG), pack_events([OwnerChanged(worker="successor")]))
+    stage.job._lost = True  # its lease ran out, which it has not heard yet
+
+    await stage.succeed("a")
+
+    with pytest.raises(Fenced):
+        await stage.driving
+    assert set(await stage.jobs()) == {"a"}
+
+
+async def test_a_driver_that_was_away_goes_on_where_it_has_no_successor(stage_of):
+    stage = await stage_of("a>b")
+    stage.job._lost = True
+
+    await stage.succeed("a")
+
+    assert "b" in await stage.jobs()
 
 
 async def test_a_driver_that_cannot_write_fails_instead_of_waiting(stage_of, server):

@@ -104,6 +104,7 @@ class Held:
         self.payload = pack_job(task)
         self.deliveries = 2
         self.seq = 1
+        self.is_leased = True
         self._task = task
         self._engine = engine
 

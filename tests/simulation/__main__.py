@@ -1,7 +1,6 @@
 """The command line of the simulation: `scripts/simulate`."""
 
 import argparse
-import os
 import sys
 import time
 from collections import Counter
@@ -89,22 +88,29 @@ def _many(arguments: argparse.Namespace) -> int:
     total, began = Tally(), time.perf_counter()
     for each in tallies(arguments):
         total.add(each)
-        rate = total.seeds / (time.perf_counter() - began)
-        if sys.stderr.isatty():
-            print(f"\r{total.seeds} seeds, {rate:.0f}/s, {len(total.broken)} broken ", end="", file=sys.stderr)
+        for seed, guarantee, what in each.broken:
+            print(f"seed {seed} breaks: {guarantee}: {what[:300]}", flush=True)
+        _progress(total, time.perf_counter() - began)
         if total.broken and arguments.planted:
             break
-    print(file=sys.stderr)
     _sum_up(total, time.perf_counter() - began)
     for seed, guarantee, _ in total.broken[:MOST_STORIES]:
         _tell(plan_of(seed), BUGS.get(arguments.planted, Port), guarantee)
     return int(bool(total.broken))
 
 
+def _progress(total: Tally, took: float) -> None:
+    line = f"{total.seeds} seeds, {total.seeds / took:.0f}/s, {len(total.broken)} broken"
+    if sys.stderr.isatty():
+        print(f"\r{line} ", end="", file=sys.stderr)
+    elif total.seeds % 1000 == 0:
+        print(line, file=sys.stderr)
+
+
 def _sum_up(total: Tally, took: float) -> None:
     print(
-        f"{total.seeds} seeds in {took:.1f} s ({total.seeds / took:.0f}/s): {total.runs} runs, {total.records} records, "
-        f"{total.seconds / 3600:.1f} simulated hours"
+        f"{total.seeds} seeds in {took:.1f} s ({total.seeds / took:.0f}/s): {total.runs} runs, "
+        f"{total.records} records, {total.seconds / 3600:.1f} simulated hours"
     )
     print(", ".join(f"{count} x {what}" for what, count in sorted(total.happened.items())))
     for guarantee, count in Counter(guarantee for _, guarantee, _ in total.broken).most_common():
@@ -144,6 +150,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    if os.environ.get("PYTHONHASHSEED") != "0":
-        sys.exit("The order of sets must be the same each time: set PYTHONHASHSEED=0, as scripts/simulate does.")
     sys.exit(main())

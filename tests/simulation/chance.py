@@ -1,4 +1,4 @@
-"""Chance that comes from a seed: for each call a number of its own, so that a plan with one fault less is much the same."""
+"""Chance that comes from a seed: a number for each call, so that a plan with one fault less is much the same."""
 
 _MASK = (1 << 64) - 1
 

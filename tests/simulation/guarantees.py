@@ -34,17 +34,20 @@ from nflow.core.events import (
 from nflow.core.ids import DagId, DagName, RunId, TaskId
 from nflow.core.jobs import TaskJob
 from nflow.core.retry import WORKER_LOST
-from nflow.core.spec import DagSpec, OnFailure
+from nflow.core.spec import DagSpec, OnFailure, TaskSpec
 from nflow.core.workflow_run import WorkflowRun
 from nflow.core.workflow_state import name_of as dag_name_of
 from nflow.engine.holdings import SILENCE
 from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, name_of
 from tests.core import model
-from tests.simulation.port import RENEWAL
 from tests.simulation.plan import DagPlan, Do, End, Kind, Plan, StopPlan, TaskPlan
+from tests.simulation.port import RENEWAL
 
 Outcome = TaskSucceeded | TaskFailed | TaskAborted
+
+#: So long after the return of a worker somebody may act upon its absence.
+VERDICT = 2.0
 
 #: Failures of attempts that no plan foresees: what became of the worker, and not of the code.
 _NOT_THE_CODE = (WORKER_LOST, "SlotDied", "NotRunnable")
@@ -180,6 +183,10 @@ class Checks:
     def was_away(self, worker: str, since: float) -> None:
         self.away[worker].append((since, self._now()))
 
+    def was_not_heard(self, worker: str) -> None:
+        """Its answer was lost, so that it was taken for dead."""
+        self.away[worker].append((self._now() - SILENCE, self._now() + LEASE))
+
     def _was_lost(self, earlier: Execution, job: TaskJob, at: float) -> bool:
         released = any(
             isinstance(event, TaskReleased) and (event.attempt, event.execution) == (job.attempt, earlier.execution)
@@ -190,7 +197,8 @@ class Checks:
         shaken = any(fault.kind in (Kind.OUTAGE, Kind.REDELIVER) for fault in self.plan.faults)
         shortest = SILENCE - 0.1 if shaken else LEASE - 0.05
         return any(
-            end - begin >= shortest and begin < at and end > earlier.began for begin, end in self.away[earlier.worker]
+            end - begin >= shortest and begin < at and end > earlier.began - VERDICT
+            for begin, end in self.away[earlier.worker]
         )
 
     # --- what the log says ---
@@ -202,6 +210,8 @@ class Checks:
         if not subject.startswith("nflow.event."):
             if subject.startswith("nflow.job."):
                 self.note(f"job {subject}")
+                if record.last_seq:
+                    self.breaks("a job is stored once", subject)
             if subject.startswith("nflow.job.workflow."):
                 self.begun.add(subject.rpartition(".")[2])
             return
@@ -267,7 +277,7 @@ class Checks:
         if not isinstance(event, TaskEvent):
             return
         task = dag.tasks[event.task]
-        if dag.finished is not None and not is_own:
+        if dag.finished is not None and not is_own and not self._is_said_again(dag, event):
             self.breaks("nothing happens after the end", f"{at}: {event}")
         match event:
             case TaskStarted():
@@ -284,6 +294,13 @@ class Checks:
                 pass
         if not is_own:
             task.events.append(event)
+
+    @staticmethod
+    def _is_said_again(dag: DagLog, event: TaskEvent) -> bool:
+        """Whether a driver that has a successor says what that one has said: it does no harm."""
+        return isinstance(event, TaskCancelled) and any(
+            isinstance(each, TaskCancelled) and each.task == event.task for each in dag.events[:-1]
+        )
 
     def _claimed(self, at: str, dag: DagLog, task: TaskLog, event: TaskStarted) -> None:
         claim = (event.attempt, event.execution)
@@ -330,16 +347,16 @@ class Checks:
         settled = dag.tasks[task].settled
         spec = next(each for each in dag.spec.tasks if each.id == task)
         match settled:
+            case None:
+                return "begun" if dag.tasks[task].events else self._state_of_unbegun(dag, task, spec)
             case TaskSucceeded():
                 return "succeeded"
             case TaskFailed() if spec.on_failure is OnFailure.SKIP_SUCCESSORS:
                 return "failed"
-            case None:
-                pass
             case _:
                 return "ended"
-        if dag.tasks[task].events:
-            return "begun"
+
+    def _state_of_unbegun(self, dag: DagLog, task: str, spec: TaskSpec) -> str:
         parents = {edge.parent: self._state(dag, edge.parent) for edge in dag.spec.edges if edge.child == task}
         if any(state not in ("succeeded", "failed", "skipped") for state in parents.values()):
             return "waiting"
@@ -456,8 +473,9 @@ class Checks:
     def _executions_apart(self) -> None:
         for (run, dag, task, attempt), executions in self.executions.items():
             for one, two in pairwise(executions):
-                overlap = one.ended is None or one.ended > two.began
-                if overlap and not any(end > one.began and begin < two.began for begin, end in self.away[one.worker]):
+                overlap = (one.ended is None or one.ended > two.began) and (two.ended is None or two.ended > one.began)
+                absences = self.away[one.worker] + self.away[two.worker]
+                if overlap and not any(end > min(one.began, two.began) - RENEWAL for _, end in absences):
                     what = f"{run} {dag} {task} attempt {attempt}: {one}, {two}"
                     self.breaks("executions overlap only where one was cut off", what)
 
@@ -486,7 +504,7 @@ def _line(run: str, dag: str | None, last: str | None, record: Record, event: Ev
 
 
 def _is_same(dag: DagLog, status: Status) -> bool:
-    """Whether a dag run ended so: where it was stopped when all was done, both are true, and what was read first counts."""
+    """Whether a dag run ended so; where it was stopped when all was done, what its driver read first counts."""
     assert dag.finished is not None
     ends = {dag.finished.status, status}
     return len(ends) == 1 or (ends == {Status.SUCCEEDED, Status.STOPPED} and not dag.finished.cancelled)

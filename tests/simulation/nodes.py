@@ -1,7 +1,7 @@
 """The processes of the simulation: workers as they are, but for their slots, and clients.
 
-A node that is killed is not closed: Python would run every `finally` on the way. It is cut off for good instead, and all
-that it still does waits for an answer that never comes.
+A node that is killed is not closed: Python would run every `finally` on the way. It is cut off for good instead, and
+all that it still does waits for an answer that never comes.
 """
 
 import asyncio
@@ -84,6 +84,8 @@ class Slot:
         return not self.alive
 
     async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:
+        if not self.alive:
+            raise SlotDied(describe_death(-signal.SIGKILL))
         payload, _, code, execution, *_ = request
         job = unpack_job(payload)
         assert isinstance(job, TaskJob)
@@ -92,7 +94,6 @@ class Slot:
         assert job.code in self._code, "the slot was never given this code"
         self._plan = self._node.world.task_plan(job)
         self._death = asyncio.get_running_loop().create_future()
-        self._stop.clear()
         play = asyncio.ensure_future(_Play(self._node, self._plan, job, execution, call, self._stop).outcome())
         play.add_done_callback(self._over)
         try:
@@ -100,6 +101,7 @@ class Slot:
         finally:
             play.cancel()
             self._death = None
+            self._stop.clear()  # here and not before: a stop may come before the task runs
             self.tasks_done += 1
 
     def _over(self, play: "asyncio.Task[bytes]") -> None:

@@ -1,10 +1,11 @@
-"""What is to happen, as plain data: who works, what is run, and what goes wrong. A seed makes one; shrinking takes away.
+"""What is to happen, as plain data: who works, what is run, what goes wrong. A seed makes it; shrinking takes away.
 
 Nothing here is decided while a plan is carried out, but for the delays of single calls (see `port`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 from random import Random
 
 from nflow.core.ids import DagName, TaskId
@@ -104,8 +105,6 @@ class RunPlan:
 
 
 def _dag_spec(dag: DagPlan, code: str) -> DagSpec:
-    from dataclasses import replace
-
     return DagSpec(
         name=DagName(dag.name),
         tasks=tuple(replace(task.spec, code=code) for task in dag.tasks),
@@ -145,6 +144,7 @@ class Kind(StrEnum):
     OUTAGE = "outage"  #: the server stops and starts
     REDELIVER = "redeliver"  #: jobs that are held are delivered once more
     DEAF = "deaf"  #: for a while, a worker gets no pushes
+    SWEEP = "sweep"  #: a worker sweeps away what is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ class Fault:
 
     kind: Kind
     at: float = 0.0
-    worker: str = ""
+    worker: str = ""  #: or a client, where it says so
     seconds: float = 0.0
     call: int = 0
 
@@ -166,6 +166,7 @@ class Noise:
     lost: float = 0.0  #: that a push is lost
     twice: float = 0.0  #: that a push comes twice, or an unconditional append is stored twice
     unheard: float = 0.0  #: that an acknowledgement is lost
+    silent: float = 0.0  #: that the answer of a worker to another's question is lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +199,7 @@ def plan_of(seed: int) -> Plan:
         workers=workers,
         runs=runs,
         stops=tuple(_stops(random, runs)),
-        faults=tuple(sorted(_faults(random, workers), key=lambda fault: fault.at)),
+        faults=tuple(sorted(_faults(random, workers, runs), key=lambda fault: fault.at)),
         noise=random.choice((Noise(), _noise(random), _noise(random))),
     )
 
@@ -209,6 +210,7 @@ def _noise(random: Random) -> Noise:
         lost=random.choice((0.0, 0.05, 0.3)),
         twice=random.choice((0.0, 0.05)),
         unheard=random.choice((0.0, 0.1)),
+        silent=random.choice((0.0, 0.0, 0.2)),
     )
 
 
@@ -222,22 +224,32 @@ def _stops(random: Random, runs: tuple[RunPlan, ...]) -> list[StopPlan]:
     return stops
 
 
-def _faults(random: Random, workers: tuple[WorkerPlan, ...]) -> list[Fault]:
-    return [_fault(random, workers) for _ in range(random.choice((0, 1, 1, 2, 3, 4, 6)))]
+def _faults(random: Random, workers: tuple[WorkerPlan, ...], runs: tuple[RunPlan, ...]) -> list[Fault]:
+    return [_fault(random, workers, runs) for _ in range(random.choice((0, 1, 1, 2, 3, 4, 6)))]
 
 
 _KINDS = (
     *(Kind.KILL, Kind.KILL, Kind.KILL_AT_CALL, Kind.KILL_AT_CALL, Kind.KILL_AT_CALL, Kind.PAUSE, Kind.PAUSE),
     *(Kind.CUT, Kind.CUT, Kind.OUTAGE, Kind.OUTAGE, Kind.REDELIVER, Kind.REDELIVER, Kind.LEAVE, Kind.DRAIN, Kind.DEAF),
+    Kind.SWEEP,
 )
 
+#: What may happen to clients too.
+_TO_CLIENTS = (Kind.CUT, Kind.PAUSE, Kind.DEAF)
 
-def _fault(random: Random, workers: tuple[WorkerPlan, ...]) -> Fault:
+
+def client_of(run: RunPlan) -> str:
+    """The name of the process that submits a run and waits for its end."""
+    return f"client-{run.id}"
+
+
+def _fault(random: Random, workers: tuple[WorkerPlan, ...], runs: tuple[RunPlan, ...]) -> Fault:
     kind = random.choice(_KINDS)
+    is_of_client = kind in _TO_CLIENTS and random.random() < 0.15
     return Fault(
         kind=kind,
         at=random.uniform(0.0, HORIZON) * random.random(),
-        worker=random.choice(workers).name,
+        worker=client_of(random.choice(runs)) if is_of_client else random.choice(workers).name,
         seconds=random.choice((random.uniform(0.0, 2.0), random.uniform(2.0, 5.0), random.uniform(3.0, 12.0))),
         call=random.randint(1, 120),
     )
@@ -271,7 +283,7 @@ def _edges(random: Random, names: list[str]) -> tuple[tuple[str, str], ...]:
     first, *rest = names
     match shape:
         case "chain":
-            return tuple(zip(names, names[1:], strict=False))
+            return tuple(pairwise(names))
         case "fan":
             return tuple((first, each) for each in rest)
         case "join":

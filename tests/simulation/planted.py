@@ -1,11 +1,8 @@
 """Six bugs, each planted by a port that does not do what the engine relies on: the simulation must find them all."""
 
-from collections.abc import Callable
-
-from nflow.bus.memory import MemoryBus
 from nflow.bus.port import Guard, Record
 from nflow.core.events import StopRequested, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
-from nflow.errors import NobodyThere, NflowError
+from nflow.errors import NobodyThere
 from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, job_place
 from tests.simulation.port import EPOCH, Port
@@ -115,6 +112,3 @@ BUGS: dict[str, type[Port]] = {
 
 def _tells(subject: str, payload: bytes, *kinds: type) -> bool:
     return subject.startswith("nflow.event.") and isinstance(unpack_events(payload)[-1], kinds)
-
-
-__all__ = ["BUGS", "Callable", "MemoryBus", "NflowError"]

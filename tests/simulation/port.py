@@ -35,6 +35,9 @@ RECONNECTING = 1.5
 #: A question or answer that is lost on a connection that stands is sent again after so long.
 ASKED_AGAIN = 0.3
 
+#: The longest way of one.
+LONGEST_HOP = 0.15
+
 
 class Twin(MemoryServer):
     """The server, in the time of the loop, with someone who looks at all that is stored."""
@@ -168,6 +171,14 @@ class Port(MemoryBus):
         self.is_cut = False
         self.look_up()
 
+    def heal(self) -> None:
+        """The network is well from here on."""
+        self._noise = Noise()
+
+    def hear_pushes(self, hears: bool) -> None:
+        """Whether pushes come through."""
+        self.is_deaf = not hears
+
     def reconnect_soon(self) -> None:
         """The server is back; this process finds that out after a while."""
         self._is_reconnecting = True
@@ -236,6 +247,10 @@ class Port(MemoryBus):
         if how < self._noise.slow:
             return 0.5 * much * much
         return 0.03 * much if how > 0.95 else 0.0002 + 0.002 * much
+
+    def _short_delay(self) -> float:
+        """Of questions and answers: a network on which they took seconds would be as good as cut."""
+        return min(self._delay(), LONGEST_HOP)
 
     async def _through(self, perform: Callable[[], T]) -> T:
         """Have it done by the server, once; nothing but the answer is lost with who asked."""
@@ -372,9 +387,8 @@ class Port(MemoryBus):
         reply: asyncio.Future[bytes] = self._loop.create_future()
         if not self.is_dead:
             again = ASKED_AGAIN if part(bits, 2) < self._noise.lost else 0.0
-            self._loop.call_later(
-                again + self._delay_of(bits), self._land, partial(self._put, subject, payload, reply), False
-            )
+            put = partial(self._put, subject, payload, reply)
+            self._loop.call_later(again + self._short_delay(), self._land, put, False)
             self.on_call(self.calls)
         async with asyncio.timeout(timeout):
             return await reply
@@ -383,6 +397,9 @@ class Port(MemoryBus):
         """The question is at the server."""
         for bus in self._twin.buses:
             if answers := bus.answers_to(subject):
+                if self._chance() < self._noise.silent:
+                    self.on_silence(bus.name)
+                    return
                 bus.be_asked(answers[0], payload, partial(self._be_told, reply))
                 return
         error = NobodyThere(f"Nobody answers on {subject}.")
@@ -392,7 +409,7 @@ class Port(MemoryBus):
         self, answer: Callable[[bytes], Awaitable[bytes]], payload: bytes, reply: Callable[[bytes], None]
     ) -> None:
         """A question is on its way here."""
-        self._loop.call_later(self._delay(), self._hear, partial(self._think, answer, payload, reply))
+        self._loop.call_later(self._short_delay(), self._hear, partial(self._think, answer, payload, reply))
 
     def _think(
         self, answer: Callable[[bytes], Awaitable[bytes]], payload: bytes, reply: Callable[[bytes], None]
@@ -401,7 +418,7 @@ class Port(MemoryBus):
         thinking.add_done_callback(lambda done: None if done.cancelled() else reply(done.result()))
 
     def _be_told(self, reply: "asyncio.Future[bytes]", answer: bytes) -> None:
-        self._loop.call_later(self._delay(), self._hear, partial(_answer, reply, answer, None))
+        self._loop.call_later(self._short_delay(), self._hear, partial(_answer, reply, answer, None))
 
     # --- life ---
 

@@ -1,4 +1,4 @@
-"""From a plan that breaks a guarantee to a smaller one that still does: what does not matter is taken away, bit by bit."""
+"""From a plan that breaks a guarantee to a smaller one that still does: what does not matter is taken away."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -32,7 +32,7 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
                 yield _consistent(replace(plan, **{name: fewer}))
     if plan.noise != Noise():
         yield replace(plan, noise=Noise())
-        for name in ("slow", "lost", "twice", "unheard"):
+        for name in ("slow", "lost", "twice", "unheard", "silent"):
             if getattr(plan.noise, name):
                 yield replace(plan, noise=replace(plan.noise, **{name: 0.0}))
     for run in plan.runs:

@@ -5,26 +5,47 @@ import gc
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nflow.core.ids import RunId
 from nflow.core.jobs import TaskJob
 from nflow.core.workflow_state import name_of as dag_name_of
+from nflow.engine.sweep import DAY, Retention, Sweep
 from nflow.testing.loop import VirtualTimeLoop
+from nflow.wire.values import decode
 from tests.simulation.guarantees import Broken, Checks
 from tests.simulation.nodes import Node, Person
-from tests.simulation.plan import HORIZON, Fault, Kind, Plan, TaskPlan
-from tests.simulation.port import Port, Twin
+from tests.simulation.plan import Fault, Kind, Plan, RunPlan, StopPlan, TaskPlan, client_of
+from tests.simulation.port import EPOCH, Port, Twin
 
 MakePort = Callable[[Twin, str, int, int, Any], Port]
 
-#: Seconds after the last fault in which every run must end.
-PATIENCE = 120.0
+#: Seconds after the last fault in which nothing happens, and some run has not ended: it hangs.
+PATIENCE = 30.0
+
+#: So often in a row things may happen, and some run has not ended.
+MOST_ROUNDS = 20
 
 #: Seconds after the last end in which everything must be gone: longer than a lease, a rest and a second try.
 AFTERMATH = 12.0
+
+#: Seconds after which a simulated sweep removes the data of a run that has ended.
+SWEPT_AFTER = 1.0
+
+#: Coroutines that belong to a run, and must end with it.
+_OF_RUNS = (
+    "Driver.",
+    "WorkflowDriver.",
+    "DagDriver.",
+    "OwnLog.",
+    "Executing._run",
+    "Execution.",
+    "TaskCalls.",
+    "_Play.",
+)
 
 #: Seconds after its death in which a worker is replaced.
 REPLACED = 3.0
@@ -59,7 +80,7 @@ class World:
         self._nodes: dict[str, Node] = {}
         self._persons: list[Person] = []
         self._works: list[asyncio.Task[Any]] = []
-        self._ports = 0
+        self._ports: dict[str, Port] = {}
         self._healed = False
         self._tasks = {(run.id, dag.name, task.id): task for run in plan.runs for dag in run.dags for task in dag.tasks}
         self._loop.set_exception_handler(self._on_error)
@@ -72,7 +93,7 @@ class World:
         return self._tasks[job.run, dag_name_of(job.dag), job.task]
 
     async def run(self) -> Outcome:
-        with _listening(self.checks):
+        with _Listening(self.checks):
             try:
                 await self._live()
             except Broken as broken:
@@ -90,29 +111,42 @@ class World:
 
     async def _live(self) -> None:
         self._schedule()
-        await self._until(lambda: self._healed, math.inf, "")
-        await self._until(lambda: self._all_submitted and self.checks.all_ended, PATIENCE, "every run ends")
+        await self._until(lambda: self._healed, math.inf)
+        await self._everything_ended()
         if self.checks.broken is None:
-            await self._until(lambda: False, AFTERMATH, None)  # virtual time, in which what is left should go
+            await self._until(lambda: False, AFTERMATH)  # virtual time, in which what is left should go
         if self.checks.broken is None:
             self.checks.at_the_end()
         if self.checks.broken is None:
             await self._nothing_is_left()
 
+    async def _everything_ended(self) -> None:
+        """Return when each run has ended; as long as things happen, none of them hangs."""
+        for _ in range(MOST_ROUNDS):
+            if self.checks.broken is not None or self._is_over():
+                return
+            before = self.checks.records
+            await self._until(self._is_over, PATIENCE)
+            if self.checks.records == before and not self._is_over():
+                break
+        self.checks.breaks("every run ends", self._what_hangs())
+
+    def _is_over(self) -> bool:
+        return self._all_submitted and self.checks.all_ended
+
     @property
     def _all_submitted(self) -> bool:
         return all(work.done() for work in self._works)
 
-    async def _until(self, is_so: Callable[[], bool], seconds: float, guarantee: str | None) -> None:
-        """Let time pass until it is so, or a guarantee breaks."""
+    async def _until(self, is_so: Callable[[], bool], seconds: float) -> None:
+        """Let so much time pass, or less if it is so, or a guarantee breaks."""
         try:
             async with asyncio.timeout(None if seconds == math.inf else seconds):
                 while not is_so() and self.checks.broken is None:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            if guarantee is not None:
-                self.checks.breaks(guarantee, self._what_hangs())
+            return
 
     def _what_hangs(self) -> str:
         open_runs = [run for run, log in self.checks.runs.items() if log.finished is None]
@@ -141,8 +175,12 @@ class World:
         self._loop.call_at(seconds, action, *arguments)
 
     def _port(self, name: str) -> Port:
-        self._ports += 1
-        return self._make_port(self._twin, name, self._ports, self.plan.seed, self.plan.noise)
+        port = self._make_port(self._twin, name, len(self._ports) + 1, self.plan.seed, self.plan.noise)
+        port.on_silence = self.checks.was_not_heard
+        self._ports[name] = port
+        if self._healed:
+            port.heal()
+        return port
 
     def _begin_worker(self, name: str, slots: int) -> None:
         port = self._port(name)
@@ -153,8 +191,8 @@ class World:
         self.tell(f"{name} begins")
         self._loop.create_task(node.worker.start())
 
-    def _submit(self, run: Any) -> None:
-        person = Person(self, self._port(f"client-{run.id}"))
+    def _submit(self, run: RunPlan) -> None:
+        person = Person(self, self._port(client_of(run)))
         self._persons.append(person)
         work = self._loop.create_task(person.submit(run), name=f"submit {run.id}")
         if run.dies_after is not None:
@@ -171,7 +209,7 @@ class World:
         self._works.append(work)
         work.add_done_callback(lambda _: self._news.set())
 
-    def _stop(self, stop: Any) -> None:
+    def _stop(self, stop: StopPlan) -> None:
         self.happened["stop"] += 1
         self.tell(f"somebody stops {stop.run} {stop.dag or ''}, grace {stop.grace}")
         person = Person(self, self._port(f"client-stop-{len(self._persons)}"))
@@ -183,36 +221,47 @@ class World:
     # --- faults ---
 
     def _happen(self, fault: Fault) -> None:
-        node = self._nodes.get(fault.worker)
-        if self._healed or (fault.kind is not Kind.OUTAGE and (node is None or not node.is_alive)):
+        port = self._ports.get(fault.worker)
+        if self._healed or (fault.kind is not Kind.OUTAGE and (port is None or port.is_dead)):
             return
         self.happened[fault.kind.value] += 1
         self.tell(f"{fault.kind.value} {fault.worker} {fault.seconds:.2f}")
+        if fault.kind is Kind.OUTAGE:
+            self._outage(fault.seconds)
+        elif fault.worker in self._nodes:
+            self._happen_to_worker(self._nodes[fault.worker], fault)
+        elif port is not None:
+            self._happen_to_process(port, fault)
+
+    def _happen_to_worker(self, node: Node, fault: Fault) -> None:
         match fault.kind:
-            case Kind.OUTAGE:
-                self._outage(fault.seconds)
             case Kind.KILL | Kind.KILL_AT_CALL:
                 self._kill(node)
-            case Kind.PAUSE:
-                self._for_a_while(node, fault, node.port.pause, node.port.resume)
-            case Kind.CUT:
-                self._for_a_while(node, fault, node.port.cut, node.port.mend)
-            case Kind.DEAF:
-                node.port.is_deaf = True
-                self._loop.call_later(fault.seconds, self._hears_again, node)
             case Kind.REDELIVER:
                 self._twin.redeliver(node.name)
             case Kind.LEAVE | Kind.DRAIN if not node.has_left:
-                self._spawn(node.leave(at_once=fault.kind is Kind.LEAVE))
+                self._loop.create_task(node.leave(at_once=fault.kind is Kind.LEAVE))
                 self._replace(node)
+            case Kind.SWEEP:
+                self._loop.create_task(self._sweep(node))
+            case _:
+                self._happen_to_process(node.port, fault)
+
+    def _happen_to_process(self, port: Port, fault: Fault) -> None:
+        match fault.kind:
+            case Kind.PAUSE:
+                self._for_a_while(port, fault, port.pause, port.resume)
+            case Kind.CUT:
+                self._for_a_while(port, fault, port.cut, port.mend)
+            case Kind.DEAF:
+                self._for_a_while(port, fault, partial(port.hear_pushes, False), partial(port.hear_pushes, True))
             case _:
                 pass
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
-        return self._loop.create_task(work)
-
-    def _hears_again(self, node: Node) -> None:
-        node.port.is_deaf = False
+    async def _sweep(self, node: Node) -> None:
+        """Remove the data of what has ended; logs stay, for the checks at the end."""
+        retention = Retention(failed=SWEPT_AFTER, history=DAY)
+        await Sweep(node.engine, retention, EPOCH + self._loop.time()).run()
 
     def _kill(self, node: Node) -> None:
         node.port.kill()
@@ -236,17 +285,17 @@ class World:
             self.tell("the server is back")
             self._twin.start()
 
-    def _for_a_while(self, node: Node, fault: Fault, begin: Callable[[], None], end: Callable[[], None]) -> None:
+    def _for_a_while(self, port: Port, fault: Fault, begin: Callable[[], None], end: Callable[[], None]) -> None:
         since = self._loop.time()
         begin()
 
         def over() -> None:
-            if node.is_alive:
-                self.tell(f"{node.name}: end of {fault.kind.value}")
+            if not port.is_dead:
+                self.tell(f"{port.name}: end of {fault.kind.value}")
                 end()
 
-        # It counts as away from the beginning: its leases may run out while it is.
-        self.checks.away[node.name].append((since, since + fault.seconds))
+        if fault.kind is not Kind.DEAF:  # it counts as away from the beginning: its leases may run out while it is
+            self.checks.away[port.name].append((since, since + fault.seconds))
         self._loop.call_later(fault.seconds, over)
 
     def _heal(self) -> None:
@@ -255,6 +304,8 @@ class World:
         self.tell("all is well from here on")
         self._healed = True
         self._news.set()
+        for port in self._ports.values():
+            port.heal()
         if not any(node.is_at_work for node in self._nodes.values()):
             self._begin_worker("last", 2)
 
@@ -276,19 +327,25 @@ class World:
             }
             if any(left.values()):
                 self.checks.breaks("nothing is left", f"{node.name} has {left}")
+        if not any(port.is_dead for name, port in self._ports.items() if name in self._nodes) and (left := _at_work()):
+            self.checks.breaks("nothing is left", f"these go on: {left}")
         await self._what_is_kept()
 
     async def _what_is_kept(self) -> None:
         person = Person(self, self._port("auditor"))
+        self._persons.append(person)
         for run, log in self.checks.runs.items():
             if log.finished is None:
                 continue
             entry = await person.engine.index.get(RunId(run))
             if entry is None or entry.state != log.finished.status.value:
-                self.checks.breaks("the index agrees with the log", f"{run}: {entry}, {log.finished}")
+                return self.checks.breaks("the index agrees with the log", f"{run}: {entry}, {log.finished}")
+            if not entry.keeps_data:
+                continue
             elements = await person.engine.store.get(RunId(run), "list") or []
             total = await person.engine.store.get(RunId(run), "sum")
             self.checks.once(run, [_value(each) for each in elements], 0 if total is None else _value(total))
+        return None
 
     def _end(self) -> None:
         for node in self._nodes.values():
@@ -300,13 +357,17 @@ class World:
         self.checks.breaks("nothing fails unseen", f"{context.get('message')}: {context.get('exception')!r}")
 
 
-def _value(ref: Any) -> Any:
-    from nflow.wire.values import decode
+def _at_work() -> list[str]:
+    """What still goes on in the name of some run; what dead workers did stands still for ever."""
+    names = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
+    return sorted(name for name in names if name.startswith(_OF_RUNS))
 
+
+def _value(ref: Any) -> Any:
     return decode(ref.where)
 
 
-class _listening(logging.Handler):
+class _Listening(logging.Handler):
     """What nflow logs as an error is one; the rest is told."""
 
     def __init__(self, checks: Checks) -> None:
@@ -344,6 +405,3 @@ def simulate(plan: Plan, make_port: MakePort = Port, *, tells_story: bool = Fals
             return runner.run(live())
     finally:
         gc.enable()
-
-
-__all__ = ["HORIZON", "Outcome", "World", "simulate"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nflow.bus.memory.queue import Entry, Queue
-from nflow.bus.port import Job
+from nflow.bus.port import LEASE, Job
 
 
 class Holder(Protocol):
@@ -40,6 +40,11 @@ class MemoryJob:
         self._renewed = holder.now()
         self._on_lost: Callable[[], None] | None = None
         self._lost = False
+
+    @property
+    def is_leased(self) -> bool:
+        """See the port."""
+        return not self._lost and self._holder.now() - self.renewed() <= LEASE
 
     def hold(self, on_lost: Callable[[], None]) -> None:
         """See the port."""

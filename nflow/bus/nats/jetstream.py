@@ -13,6 +13,7 @@ from nflow.errors import BusError, ServerRefused, ServerTooOld, ServerUnreachabl
 NO_RESPONDERS = "503"
 
 WRONG_LAST_SEQUENCE = 10071
+COPY_IN_FLIGHT = 10158  # replicated streams: the same message, sent before, has not been agreed upon yet
 WRITE_IN_FLIGHT = 10164  # replicated streams: another write to this subject has not been agreed upon yet
 NOTHING = frozenset({10037, 10059})  # no such record; no such stream, which is being made again after a restart
 NO_ROOM = frozenset({10023, 10028, 10047, 10077})  # 10077: the stream has reached its mark, or a write has failed

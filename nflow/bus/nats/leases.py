@@ -73,6 +73,11 @@ class Leases:
         """Renew `job`, by the subject of its acknowledgement, which was received at that time."""
         self._held[job] = Lease(on_lost, received)
 
+    def is_renewed(self, job: str) -> bool:
+        """Whether the last renewal of `job` is younger than a lease."""
+        lease = self._held.get(job)
+        return lease is not None and not lease.lost and now() - lease.renewed <= LEASE
+
     def resume(self, job: str) -> None:
         """Renew a lost job again: its holder has found that it has no successor."""
         if (lease := self._held.get(job)) is not None:

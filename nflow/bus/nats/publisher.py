@@ -2,11 +2,14 @@
 
 The server checks one expected sequence for each message. After an ambiguous outage the stream itself is asked whether
 the record is there: payloads of checked appends are unique, and ids of messages are remembered for two minutes only.
+Within these, they keep out what a lost connection delivers late, when the record was sent again over another one.
 """
 
 import asyncio
 import base64
+import itertools
 import re
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 
@@ -15,6 +18,7 @@ from nats.aio.msg import Msg
 from nflow.bus.nats.backoff import Backoff
 from nflow.bus.nats.connection import Connection
 from nflow.bus.nats.jetstream import (
+    COPY_IN_FLIGHT,
     NO_ROOM,
     NOTHING,
     WRITE_IN_FLIGHT,
@@ -44,6 +48,7 @@ class Publisher:
         self._connection = connection
         self._requests = requests
         self._jetstream = jetstream
+        self._ids = map(f"{secrets.token_hex(8)}-{{}}".format, itertools.count())
 
     @property
     def max_payload_bytes(self) -> int:
@@ -64,6 +69,8 @@ class Publisher:
             await self._check(guard)
         headers = _headers(expect, guard, ttl)
         asked = asyncio.get_running_loop().time()
+        if expect is None:  # else the server itself refuses a second copy
+            headers["Nats-Msg-Id"] = next(self._ids)
         if self._connection.up.is_set():
             answer = await self._requests.one(subject, payload, headers)
             if answer is not None and (sequence := _stored(answer)):
@@ -144,7 +151,7 @@ class _Settling:
         publisher: Publisher,
         subject: str,
         payload: bytes,
-        headers: dict[str, str] | None,
+        headers: dict[str, str],
         expect: int | None,
         guard: Guard | None,
         asked: float,
@@ -191,7 +198,7 @@ class _Settling:
     async def _refused(self, answer: Msg) -> int:
         """The sequence of the record if it had been stored before; 0: try again."""
         code, text = error_of(answer)
-        if code == WRITE_IN_FLIGHT:
+        if code in (WRITE_IN_FLIGHT, COPY_IN_FLIGHT):
             await self._backoff.pause()
             return 0
         if code == WRONG_LAST_SEQUENCE:
@@ -209,17 +216,14 @@ class _Settling:
         return record.seq if record is not None and record.payload == self._payload else 0
 
 
-def _headers(expect: int | None, guard: Guard | None, ttl: float | None) -> dict[str, str] | None:
+def _headers(expect: int | None, guard: Guard | None, ttl: float | None) -> dict[str, str]:
+    headers = {} if ttl is None else {"Nats-TTL": _duration(ttl)}
     if expect is not None:
-        headers = {"Nats-Expected-Last-Subject-Sequence": str(expect)}
+        headers["Nats-Expected-Last-Subject-Sequence"] = str(expect)
     elif guard is not None:
-        headers = {
-            "Nats-Expected-Last-Subject-Sequence": str(guard.seq),
-            "Nats-Expected-Last-Subject-Sequence-Subject": guard.subject,
-        }
-    else:
-        return None if ttl is None else {"Nats-TTL": _duration(ttl)}
-    return headers if ttl is None else headers | {"Nats-TTL": _duration(ttl)}
+        headers["Nats-Expected-Last-Subject-Sequence"] = str(guard.seq)
+        headers["Nats-Expected-Last-Subject-Sequence-Subject"] = guard.subject
+    return headers
 
 
 def _duration(seconds: float) -> str:

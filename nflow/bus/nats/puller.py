@@ -46,6 +46,11 @@ class NatsJob:
         self._connection = connection
         self._leases = leases
 
+    @property
+    def is_leased(self) -> bool:
+        """See the port."""
+        return self._leases.is_renewed(self._reply)
+
     def hold(self, on_lost: Callable[[], None]) -> None:
         """Renew the lease from now on; see the port."""
         self._leases.hold(self._reply, on_lost, self._received)
