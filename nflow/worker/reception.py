@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import platform
+import random
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine
@@ -145,8 +146,12 @@ class Reception:
 
 
 def _pause_of(job: Job) -> float:
-    """How long a job rests that a newer worker is to take: at first one may be waiting for it."""
-    return min(UPGRADE_PAUSE, FIRST_PAUSE * (1 << min(job.deliveries, 10)))
+    """How long a job rests that a newer worker is to take: at first one may be waiting for it.
+
+    By chance, for the server asks its workers in turn: in step with that, the job would come to the same one for ever.
+    """
+    longest = min(UPGRADE_PAUSE, FIRST_PAUSE * (1 << min(job.deliveries, 10)))
+    return random.uniform(FIRST_PAUSE, longest)  # noqa: S311 - it keeps no secret
 
 
 def _remember(known: OrderedDict[str, None], name: str) -> None:

@@ -72,7 +72,7 @@ async def test_a_run_whose_log_is_damaged_is_set_aside_and_its_neighbour_goes_on
         assert subject in finished.reason
         assert await watching.end() == 0
         letters = await bus.read(f"{bus.namespace}.dead.>")
-        assert [letter.subject.rpartition(".")[2] for letter in letters.records] == [run]
+        assert [letter.subject.split(".")[3] for letter in letters.records] == [run]
         assert not worker.ended
         assert not [line for line in worker.err if "Traceback" in line]
 
@@ -177,7 +177,7 @@ async def test_a_job_that_was_overwritten_by_hand_ends_as_failed_with_a_dead_let
         finished = await story.finished()
         assert finished.status is Status.FAILED
         letters = await bus.read(f"{bus.namespace}.dead.>")
-        assert [letter.subject for letter in letters.records] == [f"{bus.namespace}.dead.{kind}.{run}"]
+        assert [letter.subject.split(".")[2:4] for letter in letters.records] == [[kind, run]]
         assert not worker.ended
 
 
