@@ -62,7 +62,8 @@ class DagDriver(Driver):
         return dag_run.apply(self._machine, event)
 
     def _outstanding(self) -> list[Command]:
-        claims = {task: self._claims[task] for task in self._machine.tasks_in(TaskState.RUNNING)}
+        running = self._machine.tasks_in(TaskState.RUNNING)
+        claims = {task: self._claims[task] for task in running if task in self._claims}
         self._claims = {}
         if claims:
             self.spawn(self._look_for_lost(claims))

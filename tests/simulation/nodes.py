@@ -20,9 +20,9 @@ from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_input, pack_job, pack_spec, unpack_job
 from nflow.wire.tree import pack_tree
 from nflow.wire.values import inline
+from nflow.worker.death import Death
 from nflow.worker.duties import Duties
-from nflow.worker.process import describe_death
-from nflow.worker.slot import Call, SlotDied
+from nflow.worker.slot import Call, Outcome, SlotDied
 from nflow.worker.worker import Worker
 from tests.simulation.plan import Do, End, RunPlan, Step, StopPlan, TaskPlan
 from tests.simulation.port import EPOCH, Port
@@ -73,19 +73,21 @@ class Slot:
         self.tasks_done = 0
         self.known_code: set[str] = set()
         self.pid = 1
+        self.memory_bytes = 0
+        self.last_lines: tuple[str, ...] = ()
         self._node = node
         self._code: set[str] = set()
         self._stop = asyncio.Event()
         self._plan: TaskPlan | None = None
-        self._death: asyncio.Future[bytes] | None = None
+        self._death: asyncio.Future[Outcome] | None = None
 
     @property
     def ended(self) -> bool:
         return not self.alive
 
-    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> bytes:
+    async def run(self, request: Sequence[Any], *, subject: str, attempt: int, call: Call) -> Outcome:
         if not self.alive:
-            raise SlotDied(describe_death(-signal.SIGKILL))
+            raise SlotDied(Death(exit_code=-signal.SIGKILL))
         payload, _, code, execution, *_ = request
         job = unpack_job(payload)
         assert isinstance(job, TaskJob)
@@ -104,7 +106,7 @@ class Slot:
             self._stop.clear()  # here and not before: a stop may come before the task runs
             self.tasks_done += 1
 
-    def _over(self, play: "asyncio.Task[bytes]") -> None:
+    def _over(self, play: "asyncio.Task[Outcome]") -> None:
         if self._death is not None and not self._death.done() and not play.cancelled():
             self._death.set_result(play.result())
 
@@ -116,7 +118,7 @@ class Slot:
             return
         self.alive = False
         if self._death is not None and not self._death.done():
-            self._death.set_exception(SlotDied(describe_death(-signum)))
+            self._death.set_exception(SlotDied(Death(exit_code=-signum)))
 
     def kill(self) -> None:
         self.signal_group(signal.SIGKILL)
@@ -141,7 +143,7 @@ class _Play:
         self._started: list[str] = []
         self._began = 0.0
 
-    async def outcome(self) -> bytes:
+    async def outcome(self) -> Outcome:
         checks = self._node.world.checks
         self._began = self._now()
         ticket = checks.code_began(self._node.name, self._job, self._execution, self._began)
@@ -154,7 +156,7 @@ class _Play:
             event = self._failed(type(error).__name__, str(error))
         finally:
             checks.code_ended(ticket, self._now())
-        return pack_events([event])
+        return Outcome(pack_events([event]), isinstance(event, TaskFailed))
 
     async def _live(self) -> None:
         """Go on only if this process still exists."""
