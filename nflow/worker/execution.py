@@ -10,7 +10,6 @@ from nflow.core.jobs import TaskJob
 from nflow.core.retry import TIMED_OUT
 from nflow.engine.claims import Claim
 from nflow.errors import NflowError, TooLarge
-from nflow.programs.strays import end_strays
 from nflow.wire.messages import unpack_events
 from nflow.worker.calls import TaskCalls
 from nflow.worker.death import Death
@@ -103,6 +102,9 @@ class Execution:
         self._slot = slot
         self._ending = ending = Ending(slot, self._means.kill_after)
         self.begun = True
+        if claim.lost:  # their workers are gone; what their code had started may still be at work on this machine
+            for number in range(1, claim.execution):
+                await self._means.end_strays(self.task.execution(number))
         self._start, self._began = time.time(), time.monotonic()
         try:
             result = await self._result_of(slot, claim, ending)
@@ -111,13 +113,10 @@ class Execution:
         finally:
             ending.close()
         if ending.verdict is not None or isinstance(result, Death):
-            slot.kill()  # with what it has started, before anybody hears that it is over
+            slot.kill()  # with all that it has started, before anybody hears that it is over
             await slot.end()
-            await self._end_strays(claim.execution)
+            await self._means.end_strays(self.task.execution(claim.execution))
         return self._judged(claim, slot, result, ending.verdict)
-
-    async def _end_strays(self, execution: int) -> None:
-        await asyncio.to_thread(end_strays, self.task.execution(execution))
 
     async def _result_of(self, slot: Slot, claim: Claim, ending: Ending) -> Outcome | Death:
         request = await self._request(slot, claim)

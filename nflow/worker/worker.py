@@ -12,6 +12,7 @@ from nflow.engine.claims import Claimer
 from nflow.engine.engine import Engine
 from nflow.engine.specs import code_cache
 from nflow.engine.sweep import Sweeper
+from nflow.programs.strays import end_strays
 from nflow.wire.python import python_tag
 from nflow.wire.subjects import ANY_PYTHON
 from nflow.worker.driving import Driving
@@ -69,6 +70,7 @@ class Worker:
                 watches=self._watches,
                 host=host,
                 kill_after=duties.kill_after,
+                **({} if start_slot else {"end_strays": _end_strays}),
             )
         )
         self._driving = {kind: Driving(engine) for kind in _DRIVEN}
@@ -154,3 +156,7 @@ class Worker:
         duties = self._duties
         spawned = self._spawned.pop() if self._spawned else spawn(duties.environment, duties.slot_memory)
         return await start_slot(self._engine.bus.publish, spawned, self._oom_kills)
+
+
+async def _end_strays(execution: str) -> None:
+    await asyncio.to_thread(end_strays, execution)  # it looks at every process there is

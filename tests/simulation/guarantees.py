@@ -50,7 +50,7 @@ Outcome = TaskSucceeded | TaskFailed | TaskAborted
 VERDICT = 2.0
 
 #: Failures of attempts that no plan foresees: what became of the worker, and not of the code.
-_NOT_THE_CODE = (WORKER_LOST, "SlotDied", "NotRunnable")
+_NOT_THE_CODE = (WORKER_LOST, "SlotDied", "NotRunnable", "LogDamaged")
 
 
 @dataclass
@@ -198,7 +198,7 @@ class Checks:
         shortest = SILENCE - 0.1 if shaken else LEASE - 0.05
         return any(
             end - begin >= shortest and begin < at and end > earlier.began - VERDICT
-            for begin, end in self.away[earlier.worker]
+            for begin, end in _merged(self.away[earlier.worker])
         )
 
     # --- what the log says ---
@@ -495,6 +495,17 @@ class Checks:
         log = self.runs[run]
         tasks = [task for dag in log.dags.values() for task in dag.plan.tasks if dag.tasks[task.id].events]
         return sum(step.do is Do.ADD for task in tasks for step in task.steps)
+
+
+def _merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Absences that follow each other at once are one."""
+    merged: list[tuple[float, float]] = []
+    for begin, end in sorted(intervals):
+        if merged and begin <= merged[-1][1] + RENEWAL:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((begin, end))
+    return merged
 
 
 def _line(run: str, dag: str | None, last: str | None, record: Record, event: Event) -> str:

@@ -73,14 +73,13 @@ class Slot:
         self.tasks_done = 0
         self.known_code: set[str] = set()
         self.pid = 1
+        self.memory_bytes = 0
+        self.last_lines: tuple[str, ...] = ()
         self._node = node
         self._code: set[str] = set()
         self._stop = asyncio.Event()
         self._plan: TaskPlan | None = None
         self._death: asyncio.Future[Outcome] | None = None
-
-    memory_bytes = 0
-    last_lines: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:

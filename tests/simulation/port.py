@@ -428,6 +428,9 @@ class Port(MemoryBus):
     async def close(self) -> None:
         self.kill()
 
+    async def server_time(self) -> float:
+        return await self._through(self._twin.now)
+
     def is_up(self) -> bool:
         """Whether jobs are sent here; asked by the server, which does not know that a process stands still."""
         is_expired = self.is_paused and self.now() - self._paused_at > ASKED_FOR

@@ -12,6 +12,7 @@ import pytest
 
 from nflow.core.events import TaskFailed, TaskSucceeded
 from nflow.errors import NflowError, StorageFull
+from nflow.programs.strays import end_strays
 from nflow.worker.process import spawn
 from nflow.worker.slot import SlotDied
 
@@ -607,3 +608,33 @@ async def test_a_slot_knows_the_end_of_what_its_task_wrote_and_what_it_holds(ben
 
     assert slot.last_lines == tuple(map(str, range(50, 100)))
     assert slot.memory_bytes > 10_000_000
+
+
+# --- what leaves the process group -----------------------------------------------------------------------------------
+
+
+def leaves_a_stray(data, store, signal, context):
+    import subprocess
+
+    script = "echo $$; while :; do sleep 3600; done"
+    program = subprocess.Popen(["/bin/sh", "-c", script], start_new_session=True, stdout=subprocess.PIPE, text=True)
+    print(program.stdout.readline(), flush=True)
+
+
+async def test_what_has_left_the_group_of_its_task_is_found_by_its_execution(bench):
+    slot = await bench.slot()
+    await bench.run(leaves_a_stray, on=slot)
+    stray = int(bench.text()[0])
+    slot.kill()
+    await slot.end()
+
+    end_strays("run/main:1/work/1/2")
+    is_found_by_another = not lives(stray)
+    end_strays("run/main:1/work/1/1")
+
+    assert not is_found_by_another
+    await ended(stray)
+
+
+def lives(pid: int) -> bool:
+    return b"while" in Path("/proc", str(pid), "cmdline").read_bytes()
