@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,22 +13,22 @@ from tests.e2e.station import Station
 
 HOUR = 3600.0
 
-#: Where Debian and others put it, and where a person may say that it is.
-_LIBRARIES = (
-    os.environ.get("LIBFAKETIME", ""),
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib64/faketime/libfaketimeMT.so.1",
-    "/usr/lib/faketime/libfaketimeMT.so.1",
-)
+
+def libraries() -> Iterator[Path]:
+    """Where a person may say that it is, where pip puts it, and Debian."""
+    if chosen := os.environ.get("LIBFAKETIME"):
+        yield Path(chosen)
+    if (wheel := find_spec("libfaketime")) is not None and wheel.origin is not None:
+        yield Path(wheel.origin).with_name("vendor") / "libfaketime/src/libfaketime.so.1"
+    yield from Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1")
 
 
 @pytest.fixture
 def clock(tmp_path: Path) -> "Clock":
-    library = next((path for path in _LIBRARIES if path and Path(path).exists()), None)
+    library = next((path for path in libraries() if path.exists()), None)
     if library is None:
-        pytest.skip("no libfaketime: apt install libfaketime, or name it in LIBFAKETIME")
-    return Clock(tmp_path / "faketime", library)
+        pytest.skip("no libfaketime: pip install libfaketime, or name it in LIBFAKETIME")
+    return Clock(tmp_path / "faketime", str(library))
 
 
 class Clock:

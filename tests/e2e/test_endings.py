@@ -10,7 +10,7 @@ WAYS = {
     "leave_at_once": "ended itself with exit code 3",
     "leave_a_child_behind": "ended itself with exit code 3",
     "leave_a_program_behind": "ended itself with exit code 3",
-    "be_killed": "ended by SIGKILL",
+    "be_killed": "killed by SIGKILL",
     "sys_exit": "enough",
     "return_number": "returned a int, which is not an Action",
     "leave_thread": "data['thread']",
