@@ -16,8 +16,9 @@ from tests.simulation.world import simulate
 #: Seeds of the healthy run.
 SEEDS = 300
 
-#: Seeds among which each bug must be found.
+#: Seeds among which each bug must be found, and one that shows it at present, which is tried first.
 WITHIN = 400
+SHOWS = {"no-fencing": 218, "ack-before-outcome": 43, "death-by-redelivery": 34}
 
 _DIGESTS = """
 from tests.simulation.plan import plan_of
@@ -42,7 +43,9 @@ def test_every_guarantee_holds_whatever_goes_wrong():
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(bug):
-    found = next((seed for seed in range(WITHIN) if simulate(plan_of(seed), BUGS[bug]).broken), None)
+    seeds = (SHOWS.get(bug, 0), *range(WITHIN))
+
+    found = next((seed for seed in seeds if simulate(plan_of(seed), BUGS[bug]).broken), None)
 
     assert found is not None
 
