@@ -14,7 +14,7 @@ from tests.simulation.story import told
 from tests.simulation.world import simulate
 
 #: Seeds of the healthy run.
-SEEDS = 300
+SEEDS = 200
 
 #: Seeds among which each bug must be found, and one that shows it at present, which is tried first.
 WITHIN = 400
