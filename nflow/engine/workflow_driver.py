@@ -133,9 +133,9 @@ class WorkflowDriver(Driver):
         match workflow_run.outstanding(self._machine):  # asked anew: a push may have been faster than the look
             case [*_, FinishRun(status=status, reason=reason)] if is_complete:
                 self.record([RunFinished(status=status, reason=reason)])
-            case commands:
+            case commands:  # what else there is was carried out as it was read
                 self._finishing = False
-                self._perform(commands)
+                self._perform([command for command in commands if isinstance(command, FinishRun)])
 
     async def _close_run(self, finished: RunFinished, at: float) -> None:
         """The end is recorded: tell people, and let go of what only a failed run may need again."""
