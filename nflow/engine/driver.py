@@ -157,7 +157,10 @@ class Driver(ABC):
     async def _act_as_owner(self) -> None:
         if not await self._still_mine():
             self._stand_down()
-        elif self.live:
+            return
+        await self.recorded()
+        await self.follower.complete()  # or what is on its way would be recorded once more
+        if self.live:
             self._perform(self._outstanding())
 
     async def _still_mine(self) -> bool:

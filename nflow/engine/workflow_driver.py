@@ -31,7 +31,7 @@ class WorkflowDriver(Driver):
         self._message = message
         self._started: float | None = None
         self._finished: tuple[RunFinished, float] | None = None
-        self._finishing = False
+        self._starting = self._finishing = False
         self._is_overdue = False  #: the stop of its deadline is on record
         self._noting = asyncio.Lock()  # one that is held up must not overwrite the next one
 
@@ -58,7 +58,9 @@ class WorkflowDriver(Driver):
 
     def _outstanding(self) -> list[Command]:
         if self._started is None:
-            self.spawn(self._start())
+            if not self._starting:
+                self._starting = True
+                self.spawn(self._start())
             return []
         if self._finished is not None:
             self.spawn(self._close_run(*self._finished))
@@ -131,9 +133,9 @@ class WorkflowDriver(Driver):
         match workflow_run.outstanding(self._machine):  # asked anew: a push may have been faster than the look
             case [*_, FinishRun(status=status, reason=reason)] if is_complete:
                 self.record([RunFinished(status=status, reason=reason)])
-            case commands:
+            case commands:  # what else there is was carried out as it was read
                 self._finishing = False
-                self._perform(commands)
+                self._perform([command for command in commands if isinstance(command, FinishRun)])
 
     async def _close_run(self, finished: RunFinished, at: float) -> None:
         """The end is recorded: tell people, and let go of what only a failed run may need again."""

@@ -21,6 +21,7 @@ from nflow.core.events import (
     Event,
     OwnerChanged,
     RunFinished,
+    RunStarted,
     Status,
     StopRequested,
     TaskAborted,
@@ -236,12 +237,12 @@ class Checks:
 
     def _take_of_run(self, run: str, log: RunLog, event: Event) -> None:
         log.events.append(event)
-        if log.finished is not None and not isinstance(event, OwnerChanged | StopRequested | DagRequested | DagRefused):
-            self.breaks("nothing happens after the end", f"{run}: {event}")
+        self._check_place(run, log, event)
         match event:
             case DagStarted(key=key, dag=dag):
-                if log.granted.setdefault(key, dag) != dag or list(log.granted.values()).count(dag) > 1:
+                if key in log.granted or dag in log.granted.values():
                     self.breaks("a request is granted once", f"{run}: {event}, before: {log.granted}")
+                log.granted[key] = dag
                 self._dag(run, log, dag)
             case DagFinished(dag=dag):
                 finished = self._dag(run, log, dag)
@@ -259,6 +260,17 @@ class Checks:
                 self._on_news()
             case _:
                 pass
+
+    def _check_place(self, run: str, log: RunLog, event: Event) -> None:
+        """A run begins once, and nothing but requests follows its end."""
+        if isinstance(event, RunStarted) and self._has_begun(log):
+            self.breaks("a run begins once", run)
+        if log.finished is not None and not isinstance(event, OwnerChanged | StopRequested | DagRequested | DagRefused):
+            self.breaks("nothing happens after the end", f"{run}: {event}")
+
+    @staticmethod
+    def _has_begun(log: RunLog) -> bool:
+        return any(isinstance(each, RunStarted) for each in log.events[:-1])
 
     def _dag(self, run: str, log: RunLog, dag: str) -> DagLog:
         if dag not in log.dags:

@@ -139,6 +139,7 @@ class Kind(StrEnum):
     KILL_AT_CALL = "kill at call"  #: a worker vanishes with one of its calls on the way
     PAUSE = "pause"  #: a worker stands still, and goes on
     CUT = "cut"  #: a worker loses its connection, and gets it back
+    CUT_AT_CALL = "cut at call"  #: a worker loses its connection with one of its calls on the way
     LEAVE = "leave"  #: a worker is asked to end: its tasks are given back
     DRAIN = "drain"  #: a worker is asked to end: its tasks may end
     OUTAGE = "outage"  #: the server stops and starts
@@ -231,8 +232,11 @@ def _faults(random: Random, workers: tuple[WorkerPlan, ...], runs: tuple[RunPlan
 _KINDS = (
     *(Kind.KILL, Kind.KILL, Kind.KILL_AT_CALL, Kind.KILL_AT_CALL, Kind.KILL_AT_CALL, Kind.PAUSE, Kind.PAUSE),
     *(Kind.CUT, Kind.CUT, Kind.OUTAGE, Kind.OUTAGE, Kind.REDELIVER, Kind.REDELIVER, Kind.LEAVE, Kind.DRAIN, Kind.DEAF),
-    Kind.SWEEP,
+    *(Kind.SWEEP, Kind.CUT_AT_CALL, Kind.CUT_AT_CALL, Kind.CUT_AT_CALL),
 )
+
+#: What happens with a call of a worker, not at a time.
+AT_CALLS = (Kind.KILL_AT_CALL, Kind.CUT_AT_CALL)
 
 #: What may happen to clients too.
 _TO_CLIENTS = (Kind.CUT, Kind.PAUSE, Kind.DEAF)
@@ -250,8 +254,10 @@ def _fault(random: Random, workers: tuple[WorkerPlan, ...], runs: tuple[RunPlan,
         kind=kind,
         at=random.uniform(0.0, HORIZON) * random.random(),
         worker=client_of(random.choice(runs)) if is_of_client else random.choice(workers).name,
-        seconds=random.choice((random.uniform(0.0, 2.0), random.uniform(2.0, 5.0), random.uniform(3.0, 12.0))),
-        call=random.randint(1, 120),
+        seconds=random.uniform(3.5, 9.0)
+        if kind is Kind.CUT_AT_CALL
+        else random.choice((random.uniform(0.0, 2.0), random.uniform(2.0, 5.0), random.uniform(3.0, 12.0))),
+        call=random.choice((random.randint(1, 40), random.randint(1, 120))),
     )
 
 

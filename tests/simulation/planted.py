@@ -11,32 +11,19 @@ from tests.simulation.port import EPOCH, Port
 class NoFencing(Port):
     """The owner of a log writes to it, though there is a later one."""
 
-    async def append(
-        self,
-        subject: str,
-        payload: bytes,
-        *,
-        expect: int | None = None,
-        guard: Guard | None = None,
-        ttl: float | None = None,
-    ) -> int:
-        return await super().append(subject, payload, expect=expect, ttl=ttl)
+    def conditions(
+        self, subject: str, payload: bytes, expect: int | None, guard: Guard | None
+    ) -> tuple[int | None, Guard | None]:
+        return expect, None
 
 
 class NoClaim(Port):
     """A claim is not checked: whoever has the job runs it, and its outcome is checked against its own claim."""
 
-    async def append(
-        self,
-        subject: str,
-        payload: bytes,
-        *,
-        expect: int | None = None,
-        guard: Guard | None = None,
-        ttl: float | None = None,
-    ) -> int:
-        is_claim = expect is not None and _tells(subject, payload, TaskStarted)
-        return await super().append(subject, payload, expect=None if is_claim else expect, guard=guard, ttl=ttl)
+    def conditions(
+        self, subject: str, payload: bytes, expect: int | None, guard: Guard | None
+    ) -> tuple[int | None, Guard | None]:
+        return None if _tells(subject, payload, TaskStarted) else expect, guard
 
 
 class AckBeforeOutcome(Port):
@@ -85,9 +72,10 @@ class StopInMemory(Port):
 class DispatchTwice(Port):
     """A job is stored though one waits or runs under its subject."""
 
-    async def enqueue(self, subject: str, payload: bytes) -> bool:
-        await self.append(subject, payload)
-        return True
+    def conditions(
+        self, subject: str, payload: bytes, expect: int | None, guard: Guard | None
+    ) -> tuple[int | None, Guard | None]:
+        return None if subject.startswith("nflow.job.") else expect, guard
 
     def _store_job(self, subject: str, payload: bytes) -> None:
         self._twin.append(subject, payload, None, None, None)

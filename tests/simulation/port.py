@@ -85,9 +85,22 @@ class Twin(MemoryServer):
 class SimJob(MemoryJob):
     """A job in hand, whose acknowledgement may be lost."""
 
+    _dark_since: float | None = None
+
     @property
     def entry(self) -> Entry:
         return self._entry
+
+    def doubt(self, since: float) -> None:
+        """Its holder was not to be heard since then, and finds out soon."""
+        self._dark_since = since
+
+    def renewed(self) -> float:
+        return super().renewed() if self._dark_since is None else self._dark_since
+
+    def lose(self) -> None:
+        super().lose()
+        self._dark_since = None
 
     async def ack(self) -> None:
         self.drop()
@@ -220,6 +233,7 @@ class Port(MemoryBus):
         elif self._dark_since is not None:
             if self.now() - self._dark_since >= LEASE:
                 for job in list(self._in_hand):
+                    job.doubt(self._dark_since)
                     self._loop.call_later(self._chance() * RENEWAL, self._hear, job.lose)
             self._dark_since = None
 
@@ -328,10 +342,16 @@ class Port(MemoryBus):
         ttl: float | None = None,
     ) -> int:
         self._admit(subject, payload)
-        store = partial(self._twin.append, subject, payload, expect, guard, ttl)
+        store = partial(self._twin.append, subject, payload, *self.conditions(subject, payload, expect, guard), ttl)
         if expect is None and guard is None and self._noise.twice and self._chance() < self._noise.twice:
             self._loop.call_later(self._delay(), self._land, store, True)
         return (await self._through(store)).seq
+
+    def conditions(
+        self, subject: str, payload: bytes, expect: int | None, guard: Guard | None
+    ) -> tuple[int | None, Guard | None]:
+        """What the server checks before it stores a record: what it was told to."""
+        return expect, guard
 
     async def last(self, subject: str) -> Record | None:
         return await self._through(lambda: self._twin.stream(subject).last(subject))

@@ -14,10 +14,11 @@ from tests.simulation.story import told
 from tests.simulation.world import simulate
 
 #: Seeds of the healthy run.
-SEEDS = 300
+SEEDS = 200
 
-#: Seeds among which each bug must be found.
+#: Seeds among which each bug must be found, and one that shows it at present, which is tried first.
 WITHIN = 400
+SHOWS = {"no-fencing": 218, "ack-before-outcome": 43, "death-by-redelivery": 34}
 
 _DIGESTS = """
 from tests.simulation.plan import plan_of
@@ -42,7 +43,9 @@ def test_every_guarantee_holds_whatever_goes_wrong():
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(bug):
-    found = next((seed for seed in range(WITHIN) if simulate(plan_of(seed), BUGS[bug]).broken), None)
+    seeds = (SHOWS.get(bug, 0), *range(WITHIN))
+
+    found = next((seed for seed in seeds if simulate(plan_of(seed), BUGS[bug]).broken), None)
 
     assert found is not None
 
@@ -69,15 +72,16 @@ def test_the_seeds_bring_faults_of_every_kind():
 
 
 def test_what_does_not_matter_is_taken_away():
-    plan = plan_of(4)
+    def has_edges(plan: Plan) -> bool:
+        return any(len(dag.edges) > 0 for run in plan.runs for dag in run.dags)
 
-    def has_edges(smaller: Plan) -> bool:
-        return any(len(dag.edges) > 0 for run in smaller.runs for dag in run.dags)
+    plan = next(plan for seed in range(SEEDS) if has_edges(plan := plan_of(seed)) and len(plan.runs) > 1)
 
     smallest = shrunk(plan, has_edges, tries=10_000)
 
-    assert len(smallest.runs) == 1
-    assert [len(dag.tasks) for dag in smallest.runs[0].dags] == [2]
+    [run] = smallest.runs
+    [dag] = run.dags
+    assert len(dag.tasks) == 2
     assert smallest.stops == smallest.faults == ()
     assert smallest.noise == Noise()
 

@@ -18,7 +18,7 @@ from nflow.testing.loop import VirtualTimeLoop
 from nflow.wire.values import decode
 from tests.simulation.guarantees import Broken, Checks
 from tests.simulation.nodes import Node, Person
-from tests.simulation.plan import Fault, Kind, Plan, RunPlan, StopPlan, TaskPlan, client_of
+from tests.simulation.plan import AT_CALLS, Fault, Kind, Plan, RunPlan, StopPlan, TaskPlan, client_of
 from tests.simulation.port import EPOCH, Port, Twin
 
 MakePort = Callable[[Twin, str, int, int, Any], Port]
@@ -164,7 +164,7 @@ class World:
         for stop in self.plan.stops:
             self._at(stop.at, self._stop, stop)
         for fault in self.plan.faults:
-            if fault.kind is not Kind.KILL_AT_CALL:
+            if fault.kind not in AT_CALLS:
                 self._at(fault.at, self._happen, fault)
         begun = [worker.at for worker in self.plan.workers]
         asked = [each.at for each in (*self.plan.runs, *self.plan.stops)]
@@ -185,9 +185,9 @@ class World:
     def _begin_worker(self, name: str, slots: int) -> None:
         port = self._port(name)
         node = self._nodes[name] = Node(self, port, name, slots)
-        deadly = [fault for fault in self.plan.faults if fault.kind is Kind.KILL_AT_CALL and fault.worker == name]
-        if deadly:
-            port.on_call = lambda call: [self._happen(fault) for fault in deadly if fault.call == call]
+        due = [fault for fault in self.plan.faults if fault.kind in AT_CALLS and fault.worker == name]
+        if due:
+            port.on_call = lambda call: [self._happen(fault) for fault in due if fault.call == call]
         self.tell(f"{name} begins")
         self._loop.create_task(node.worker.start())
 
@@ -251,7 +251,7 @@ class World:
         match fault.kind:
             case Kind.PAUSE:
                 self._for_a_while(port, fault, port.pause, port.resume)
-            case Kind.CUT:
+            case Kind.CUT | Kind.CUT_AT_CALL:
                 self._for_a_while(port, fault, port.cut, port.mend)
             case Kind.DEAF:
                 self._for_a_while(port, fault, partial(port.hear_pushes, False), partial(port.hear_pushes, True))
