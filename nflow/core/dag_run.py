@@ -8,8 +8,9 @@ The rules of skipping are Lightflow's.
 from collections.abc import Iterable
 
 from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun, WakeLater
-from nflow.core.dag_state import SETTLED, DagRun, TaskState, check_invariants, input_of, story
+from nflow.core.dag_state import SETTLED, DagRun, TaskState, check_invariants, input_of, missing_outputs, story
 from nflow.core.events import (
+    DagReopened,
     Event,
     OwnerChanged,
     Status,
@@ -36,8 +37,10 @@ __all__ = [
     "begin",
     "check_invariants",
     "input_of",
+    "missing_outputs",
     "outstanding",
     "story",
+    "supply",
     "wake",
 ]
 
@@ -56,7 +59,7 @@ def apply(run: DagRun, event: Event) -> list[Command]:
     Raises:
         UnknownEvent: the event is of no known type, or of a task that the dag does not have.
     """
-    was_settled = run.is_settled
+    was_settled = run.is_settled and not _reopens(run, event)
     commands = _take(run, event)
     if run.is_settled and not was_settled:
         commands.append(_finish(run))
@@ -93,11 +96,13 @@ def _take(run: DagRun, event: Event) -> list[Command]:
     match event:
         case TaskEvent(task=task) if task in run.graph.index:
             return _take_of_task(run, run.graph.index[task], event)
-        case StopRequested() if run.is_settled:
+        case StopRequested(opening=opening) if run.is_settled or opening < run.opening:
             return []
         case StopRequested(reason=reason):
             run.stop = run.stop or event
             return _stop(run, reason)
+        case DagReopened(number=number, redo=redo):
+            return _reopen(run, number, redo) if _reopens(run, event) else []
         case OwnerChanged():
             return []
         case _:
@@ -112,12 +117,99 @@ def _take_of_task(run: DagRun, position: int, event: TaskEvent) -> list[Command]
             return _released(run, position, (attempt, execution))
         case TaskSucceeded() | TaskFailed() | TaskAborted():
             return _ended(run, position, event)
-        case TaskSkipped():
-            return _recorded_as_skipped(run, position)
-        case TaskCancelled(reason=reason):
-            return _recorded_as_cancelled(run, position, reason)
+        case TaskSkipped(opening=opening):
+            return _recorded_as_skipped(run, position) if opening >= run.opening else []
+        case TaskCancelled():
+            return _recorded_as_cancelled(run, position, event)
         case _:
             raise UnknownEvent(event, story(run))
+
+
+# --- begun again -----------------------------------------------------------------------------------------------------
+
+
+def supply(run: DagRun, event: TaskSucceeded) -> None:
+    """Take the output of a task that succeeded before, which is needed once more."""
+    position = run.graph.index[event.task]
+    if position in run.missing and event.attempt == run.claims[position][0]:
+        run.missing.discard(position)
+        run.outputs[position] = event.output
+
+
+def _reopens(run: DagRun, event: Event) -> bool:
+    return isinstance(event, DagReopened) and event.number > run.opening
+
+
+def _reopen(run: DagRun, number: int, redo: Iterable[TaskId]) -> list[Command]:
+    """Begin again whatever did not succeed, and `redo` with all that follows from it; the rest keeps its outcome."""
+    run.opening = number
+    run.stop = run.stopping = run.cause = None
+    again = _again(run, redo)
+    for position in again:
+        _forget_outcome(run, position)
+    _count_anew(run)
+    return _begin_again(run, again)
+
+
+def _again(run: DagRun, redo: Iterable[TaskId]) -> set[int]:
+    """Positions of the settled tasks whose outcomes do not count any more."""
+    parents, states = run.graph.parents, run.states
+    redone = {run.graph.index[task] for task in redo if task in run.graph.index}
+    again = {position for position, state in enumerate(states) if state in (TaskState.FAILED, TaskState.CANCELLED)}
+    for position in run.graph.order():
+        if any(parent in redone for parent in parents[position]):
+            redone.add(position)
+        # A skip follows from all predecessors, and is judged again when one of them is not what it was.
+        is_in_doubt = states[position] is TaskState.SKIPPED and any(
+            parent in again or states[parent] not in SETTLED for parent in parents[position]
+        )
+        if states[position] in SETTLED and (position in redone or is_in_doubt):
+            again.add(position)
+    return again
+
+
+def _forget_outcome(run: DagRun, position: int) -> None:
+    """Let the next attempt be the first one of the task. Numbers go on: each attempt has a job of its own."""
+    before = run.bases.get(position, 0)
+    is_unused = run.claims[position] == (before + 1, 0) and run.states[position] is not TaskState.FAILED
+    run.bases[position] = before if is_unused else run.claims[position][0]
+    run.claims[position] = (run.bases[position] + 1, 0)
+    run.outputs[position] = run.limits[position] = None
+    run.pauses.pop(position, None)
+    run.move(position, TaskState.WAITING)
+
+
+def _count_anew(run: DagRun) -> None:
+    """Work out anew what hangs on which tasks are settled."""
+    settled = [state in SETTLED for state in run.states]
+    for position, (parents, children) in enumerate(zip(run.graph.parents, run.graph.children, strict=True)):
+        run.open[position] = sum(not settled[parent] for parent in parents)
+        run.owed[position] = sum(not settled[child] for child in children)
+        if run.owed[position] == 0:
+            run.outputs[position] = None
+    succeeded = (position for position, state in enumerate(run.states) if state is TaskState.SUCCEEDED)
+    run.missing = {each for each in succeeded if run.owed[each] and run.outputs[each] is None}
+
+
+def _begin_again(run: DagRun, again: Iterable[int]) -> list[Command]:
+    """What follows for the tasks without an open predecessor: they become ready, or are skipped."""
+    ready: list[int] = []
+    skipped: list[int] = []
+    for position in sorted(each for each in again if run.open[each] == 0):
+        if run.graph.parents[position] and not _may_run(run, position):
+            run.move(position, TaskState.SKIPPED, derived=_skip(run, position))
+            skipped.append(position)
+        else:
+            run.move(position, TaskState.READY)
+            ready.append(position)
+    for position in tuple(skipped):
+        more_ready, more_skipped = _woken_by(run, position)
+        ready += more_ready
+        skipped += more_skipped
+    return [
+        *_record(run.unseen[each] for each in sorted(skipped)),
+        *(_next_step(run, each) for each in sorted(ready)),
+    ]
 
 
 # --- what the log says of one task -----------------------------------------------------------------------------------
@@ -168,7 +260,8 @@ def _ended(run: DagRun, position: int, event: TaskSucceeded | TaskFailed | TaskA
 def _failed(run: DagRun, position: int, event: TaskFailed) -> list[Command]:
     """An attempt failed. Whether another one follows does not depend on a stop, which may be read before or after."""
     task, error = run.spec.tasks[position], event.error
-    pause = pause_after(task.retry, event.attempt, error, seed=(run.id, task.id))
+    attempt = event.attempt - run.bases.get(position, 0)
+    pause = pause_after(task.retry, attempt, error, seed=(run.id, task.id))
     if pause is not None:
         run.claims[position] = (event.attempt + 1, 0)
         run.pauses[position] = pause
@@ -186,9 +279,9 @@ def _failed(run: DagRun, position: int, event: TaskFailed) -> list[Command]:
 
 def _succeeded(run: DagRun, position: int, event: TaskSucceeded) -> list[Command]:
     run.move(position, TaskState.SUCCEEDED)
+    run.limits[position] = None if event.limit is None else frozenset(event.limit)
     if run.owed[position]:
         run.outputs[position] = event.output
-        run.limits[position] = None if event.limit is None else frozenset(event.limit)
     return _wake(run, position)
 
 
@@ -206,11 +299,15 @@ def _recorded_as_skipped(run: DagRun, position: int) -> list[Command]:
     return []
 
 
-def _recorded_as_cancelled(run: DagRun, position: int, reason: str) -> list[Command]:
-    if run.states[position] in SETTLED and position not in run.unseen:
+def _recorded_as_cancelled(run: DagRun, position: int, event: TaskCancelled) -> list[Command]:
+    attempt, _ = run.claims[position]
+    is_old = event.attempt < attempt if event.attempt else event.opening < run.opening
+    if is_old or (run.states[position] in SETTLED and position not in run.unseen):
         return []
+    if event.attempt:
+        run.claims[position] = max(run.claims[position], (event.attempt, 1))  # it was dispatched, and is used up
     run.move(position, TaskState.CANCELLED)
-    return _stop(run, reason)  # nothing is cancelled but in a stop, even if what stopped the dag was not read yet
+    return _stop(run, event.reason)  # nothing is cancelled but in a stop, even if what stopped the dag was not read yet
 
 
 # --- what follows for the others -------------------------------------------------------------------------------------
@@ -241,7 +338,7 @@ def _woken_by(run: DagRun, position: int) -> tuple[list[int], list[int]]:
             if not _may_run(run, child):
                 told.append(child)
                 if state is TaskState.WAITING:
-                    run.move(child, TaskState.SKIPPED, derived=TaskSkipped(task=run.spec.tasks[child].id))
+                    run.move(child, TaskState.SKIPPED, derived=_skip(run, child))
                     skipped.append(child)
             elif _is_open(run, child):
                 run.move(child, TaskState.READY)
@@ -267,7 +364,12 @@ def _let_go(run: DagRun, position: int) -> None:
     for parent in run.graph.parents[position]:
         run.owed[parent] -= 1
         if run.owed[parent] == 0:
-            run.outputs[parent] = run.limits[parent] = None
+            run.outputs[parent] = None  # not its limits: a dag run that is reopened judges skips once more
+            run.missing.discard(parent)
+
+
+def _skip(run: DagRun, position: int) -> TaskSkipped:
+    return TaskSkipped(task=run.spec.tasks[position].id, opening=run.opening)
 
 
 def _stop(run: DagRun, reason: str, cause: StopRun | None = None) -> list[Command]:
@@ -279,7 +381,8 @@ def _stop(run: DagRun, reason: str, cause: StopRun | None = None) -> list[Comman
     tasks = run.spec.tasks
     waiting = [position for position, state in enumerate(run.states) if state is TaskState.WAITING]
     for position in waiting:
-        run.move(position, TaskState.CANCELLED, derived=TaskCancelled(task=tasks[position].id, reason=reason))
+        cancelled = TaskCancelled(task=tasks[position].id, reason=reason, opening=run.opening)
+        run.move(position, TaskState.CANCELLED, derived=cancelled)
     ready = [position for position, state in enumerate(run.states) if state in (TaskState.READY, TaskState.RETRYING)]
     return [*_record(run.unseen[each] for each in waiting), *tell, *(_next_step(run, each) for each in ready)]
 

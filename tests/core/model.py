@@ -4,12 +4,13 @@ Written from the rules alone, to be compared with the machines of `nflow.core`; 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from nflow.core.events import (
     DagFinished,
     DagRefused,
+    DagReopened,
     DagRequested,
     DagStarted,
     Event,
@@ -146,6 +147,66 @@ def stopped_at(spec: DagSpec, seen: Sequence[Event]) -> int | None:
                 if set(unstopped(spec, seen[:position]).values()) - ENDS:
                     return position
     return None
+
+
+def current(spec: DagSpec, seen: Sequence[Event]) -> list[Event]:
+    """The history that a dag run has as if it had never been reopened: what does not count any more is left out.
+
+    Attempts count from the reopening, as the policies of retrying do.
+    """
+    number, bases = 0, dict.fromkeys((task.id for task in spec.tasks), 0)
+    history: list[Event] = []
+    for event in seen:
+        match event:
+            case DagReopened() if event.number > number:
+                number = event.number
+                history = reopened(spec, history, event, bases)
+            case DagReopened():
+                pass
+            case StopRequested(opening=opening) if opening < number:
+                pass
+            case TaskSkipped(opening=opening) | TaskCancelled(attempt=0, opening=opening) if opening < number:
+                pass
+            case TaskSkipped() | TaskCancelled(attempt=0):
+                history.append(event)
+            case TaskEvent() if event.attempt > bases[event.task]:
+                history.append(replace(event, attempt=event.attempt - bases[event.task]))
+            case TaskEvent():
+                pass
+            case _:
+                history.append(event)
+    return history
+
+
+def reopened(
+    spec: DagSpec, history: Sequence[Event], event: DagReopened, bases: dict[TaskId, int]
+) -> list[Event]:
+    """What stays of a history; `bases` go up by the attempts that were made."""
+    states = picture(spec, history)
+    parents = {task.id: [edge.parent for edge in spec.edges if edge.child == task.id] for task in spec.tasks}
+    redone = set(event.redo)
+    for _ in spec.tasks:
+        redone |= {task for task in parents if redone.intersection(parents[task])}
+    again = {task for task, state in states.items() if state in ("failed", "cancelled") or task in redone} & settled(states)
+    for _ in spec.tasks:
+        doubtful = {task for task in parents if states[task] == "skipped" and not kept(parents[task], states, again)}
+        again |= doubtful
+    for task in again:
+        bases[task] += max((each.attempt for each in history if is_attempt(each) and each.task == task), default=0)
+    skips: list[Event] = [TaskSkipped(task=task) for task in states if states[task] == "skipped" and task not in again]
+    return skips + [each for each in history if isinstance(each, TaskEvent) and each.task not in again]
+
+
+def settled(states: Mapping[TaskId, str]) -> set[TaskId]:
+    return {task for task, state in states.items() if state in ENDS}
+
+
+def kept(tasks: Sequence[TaskId], states: Mapping[TaskId, str], again: set[TaskId]) -> bool:
+    return settled(states) - again >= set(tasks)
+
+
+def is_attempt(event: Event) -> bool:
+    return isinstance(event, TaskEvent) and not isinstance(event, TaskSkipped)
 
 
 def dag_status(spec: DagSpec, seen: Sequence[Event]) -> Status:
