@@ -155,6 +155,7 @@ class DagWorld:
         is_news = isinstance(event, DagReopened) and event.number > self.run.opening
         was_settled = self.run.is_settled and not is_news
         commands = self.fold(event)
+        self.look_up()
         self.check_state()
         self.check_commands(commands, was_settled=was_settled)
         self.todo.extend(commands)
@@ -163,10 +164,15 @@ class DagWorld:
         self.seen.append(event)
         commands = apply(self.run, event)
         check_invariants(self.run)
-        for task in missing_outputs(self.run):
-            supply(self.run, [each for each in self.log if isinstance(each, TaskSucceeded) and each.task == task][-1])
-        assert not self.run.missing
         return commands
+
+    def look_up(self) -> None:
+        """Read again what is needed once more."""
+        missing = missing_outputs(self.run)
+        for event in self.log:
+            if isinstance(event, TaskSucceeded) and event.task in missing:
+                supply(self.run, event)
+        assert not missing_outputs(self.run)
 
     def check_state(self) -> None:
         states = {task.id: self.run.state_of(task.id).value for task in self.spec.tasks}
@@ -228,6 +234,7 @@ class DagWorld:
             self.fold(event)
             if self.random.random() < 0.1:
                 self.fold(self.random.choice(self.seen))
+        self.look_up()
         self.check_state()
         self.todo = deque(outstanding(self.run))
         self.check_outstanding(self.todo)
