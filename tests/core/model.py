@@ -15,6 +15,7 @@ from nflow.core.events import (
     DagStarted,
     Event,
     RunFinished,
+    RunRetried,
     RunStarted,
     Status,
     StopRequested,
@@ -226,6 +227,44 @@ class Overview:
     running: set[str]  #: keys of the requests whose dag runs, or should
     refused: set[str]
     status: Status  #: how it ends, if it ends now
+
+
+def current_run(seen: Sequence[Event]) -> list[Event]:
+    """The history that a run has as if it had never been reopened: what does not count any more is left out."""
+    number = 0
+    openings: dict[DagId, int] = {}
+    history: list[Event] = []
+    for event in seen:
+        match event:
+            case RunRetried() if event.number > number:
+                number = event.number
+                openings |= dict.fromkeys(event.dags, number)
+                history = still_true(history, event)
+            case RunRetried():
+                pass
+            case RunFinished(opening=opening) | DagRefused(opening=opening) if opening < number:
+                pass
+            case DagFinished(dag=dag, opening=opening) if opening < openings.get(dag, 0):
+                pass
+            case _:
+                history.append(event)
+    return history
+
+
+def still_true(history: Sequence[Event], event: RunRetried) -> list[Event]:
+    granted = {each.key for each in history if isinstance(each, DagStarted)}
+    kept: list[Event] = []
+    for each in history:
+        match each:
+            case RunFinished() | StopRequested() | DagRefused():
+                pass
+            case DagFinished(dag=dag) if dag in event.dags:
+                pass
+            case DagRequested(key=key) if key not in granted:
+                pass
+            case _:
+                kept.append(each)
+    return kept
 
 
 def overview(spec: WorkflowSpec, seen: Sequence[Event], promised: Mapping[str, DagId]) -> Overview:
