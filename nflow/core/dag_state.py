@@ -56,7 +56,7 @@ class DagRun:
     stop: StopRequested | None = field(init=False, default=None)  #: the first one that was read
     stopping: str | None = field(init=False, default=None)  #: why nothing starts any more
     opening: int = field(init=False, default=0)  #: the number of the last `DagReopened`
-    bases: dict[int, int] = field(init=False, default_factory=dict)  #: attempts before that, which do not count any more
+    bases: dict[int, int] = field(init=False, default_factory=dict)  #: attempts before that, which do not count
     missing: set[int] = field(init=False, default_factory=set)  #: outputs that are asked for again, and not at hand
     cause: StopRun | None = field(init=False, default=None)  #: the task of this dag run that ends the whole run
 

@@ -9,7 +9,17 @@ import logging
 from dataclasses import dataclass
 
 from nflow.bus.port import Job
-from nflow.core.events import Provenance, RemoteError, TaskFailed, TaskReleased, TaskStarted
+from nflow.core.events import (
+    Event,
+    Provenance,
+    RemoteError,
+    TaskAborted,
+    TaskCancelled,
+    TaskFailed,
+    TaskReleased,
+    TaskStarted,
+    TaskSucceeded,
+)
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import Verdict
@@ -127,7 +137,7 @@ class Claimer:
                         return None
                 case TaskReleased(attempt=attempt) as released if attempt == task.attempt:
                     expect, execution, lost = last.seq, released.execution + 1, released.lost
-                case TaskFailed(attempt=attempt) if attempt < task.attempt:
+                case ended if is_before(ended, task.attempt):
                     expect = last.seq
                 case _:
                     await self._forget(job)
@@ -160,6 +170,14 @@ class Claimer:
     async def _forget(self, job: Job) -> None:
         await job.ack()
         self._engine.holdings.discard(job)
+
+
+def is_before(event: Event, attempt: int) -> bool:
+    """Whether `event` has ended an attempt before this one, which follows a failure, or a reopening of the dag run."""
+    match event:
+        case TaskFailed() | TaskSucceeded() | TaskAborted() | TaskCancelled():
+            return 0 < event.attempt < attempt
+    return False
 
 
 def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:

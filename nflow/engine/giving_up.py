@@ -17,7 +17,9 @@ from nflow.core.events import (
     TaskStarted,
 )
 from nflow.core.jobs import DagJob, Job, TaskJob, WorkflowJob
+from nflow.engine.claims import is_before
 from nflow.engine.engine import Engine
+from nflow.engine.reopening import last_end_of
 from nflow.engine.runs import RunEntry
 from nflow.errors import Conflict, Fenced
 from nflow.wire.messages import pack_events, unpack_events
@@ -47,7 +49,7 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
         match unpack_events(last.payload)[-1]:
             case TaskStarted(execution=latest) | TaskReleased(execution=latest):
                 execution = latest
-            case TaskFailed(attempt=attempt) if attempt < job.attempt:
+            case ended if is_before(ended, job.attempt):
                 pass
             case _:
                 return
@@ -62,14 +64,18 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
 
 
 async def _fail_dag(engine: Engine, job: DagJob) -> None:
-    finished = DagFinished(dag=job.dag, status=Status.FAILED)
-    await engine.bus.append(engine.subjects.dag_finished(job.run, job.dag), pack_events([finished]), expect=0)
+    earlier, end = await last_end_of(engine, job.run, job.dag)
+    if end is not None and end.opening >= job.opening:
+        return
+    finished = DagFinished(dag=job.dag, status=Status.FAILED, opening=job.opening)
+    await engine.bus.append(engine.subjects.dag_finished(job.run, job.dag), pack_events([finished]), expect=earlier)
 
 
 async def _fail_run(engine: Engine, job: WorkflowJob, reason: str) -> None:
     owner = engine.subjects.owner(job.run)
     last = await engine.bus.last(owner)
-    finished = RunFinished(status=Status.FAILED, reason=f"no worker could drive it: {reason}")
+    opening = job.reopening.number if job.reopening else 0
+    finished = RunFinished(status=Status.FAILED, reason=f"no worker could drive it: {reason}", opening=opening)
     guard = Guard(owner, last.seq if last else 0)
     await engine.bus.append(engine.subjects.own(job.run), pack_events([finished]), guard=guard)
     await engine.index.put(

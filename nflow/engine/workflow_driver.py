@@ -1,17 +1,23 @@
 """Drives one workflow run: starts its dags, grants what tasks ask for, passes stops on, records the end."""
 
+import asyncio
+
+from nflow.bus.paging import all_records
 from nflow.bus.port import Job, Record
 from nflow.core import workflow_run
 from nflow.core.commands import Command, FinishRun, StartDag, StopDag
 from nflow.core.commands import Record as RecordEvents
-from nflow.core.events import Event, RunFinished, RunStarted, Status, StopRequested
-from nflow.core.jobs import DagJob, WorkflowJob
+from nflow.core.events import DagRequested, Event, RunFinished, RunRetried, RunStarted, Status, StopRequested
+from nflow.core.ids import DagId
+from nflow.core.jobs import DagJob, Reopening, WorkflowJob
+from nflow.core.jobs import Job as Message
 from nflow.core.spec import WorkflowSpec
 from nflow.core.workflow_run import WorkflowRun
 from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
+from nflow.engine.reopening import enqueue_anew, reopen_dag
 from nflow.engine.runs import AT_THE_END, RunEntry
-from nflow.wire.messages import pack_events, pack_job
+from nflow.wire.messages import pack_events, unpack_events
 
 
 class WorkflowDriver(Driver):
@@ -26,6 +32,7 @@ class WorkflowDriver(Driver):
         self._started: float | None = None
         self._finished: tuple[RunFinished, float] | None = None
         self._finishing = False
+        self._reopenings: dict[tuple[DagId, int], asyncio.Task[None]] = {}
 
     async def _prepare(self) -> None:
         self._spec = await self.engine.specs.get(self._message.spec)
@@ -35,23 +42,41 @@ class WorkflowDriver(Driver):
         before = self._machine.state
         if isinstance(event, RunStarted):
             self._started = record.at
-        elif isinstance(event, RunFinished) and self._finished is None:
+        elif isinstance(event, RunFinished) and self._finished is None and event.opening >= self._machine.opening:
             self._finished = event, record.at
             if self.live:
                 self.spawn(self._close_run(event, record.at))
+        elif isinstance(event, RunRetried) and event.number > self._machine.opening:
+            self._finished, self._finishing = None, False
+            if self.live:
+                self.spawn(self._go_on())
         commands = workflow_run.apply(self._machine, event)
         if self.live and self._finished is None and self._machine.state is not before:
             self.spawn(self._note(self._machine.state.value))
         return commands
 
     def _outstanding(self) -> list[Command]:
+        if self._finished is not None:
+            reopening = self._message.reopening
+            is_news = reopening is not None and reopening.number > self._machine.opening
+            self.spawn(self._reopen(reopening) if reopening and is_news else self._close_run(*self._finished))
+            return []
         if self._started is None:
             self.spawn(self._start())
             return []
-        if self._finished is not None:
-            self.spawn(self._close_run(*self._finished))
-            return []
         return workflow_run.outstanding(self._machine)
+
+    async def _look_up(self) -> None:
+        """Find the requests of dag runs that had succeeded and are to run again: of those, nothing is kept."""
+        wanted = set(workflow_run.unasked(self._machine))
+        if not wanted:
+            return
+        async for record in all_records(self.engine.bus, self.engine.subjects.ask(self.run)):
+            for event in unpack_events(record.payload):
+                if isinstance(event, DagRequested) and event.key in wanted:
+                    commands = workflow_run.apply(self._machine, event)
+                    if self.live:
+                        self._perform(commands)
 
     def _perform(self, commands: list[Command]) -> None:
         for command in commands:
@@ -76,11 +101,49 @@ class WorkflowDriver(Driver):
             spec=self._message.spec,
             engine=self._spec.engine,
             parameters=self._message.parameters,
+            queue=self._message.queue,
+            submitted=self._message.submitted,
+            directory=self._message.directory,
+            folder=self._message.folder,
+            keep_data=self._message.keep_data,
         )
         self.record([started])
 
+    async def _reopen(self, reopening: Reopening) -> None:
+        """Give parameters their new values, then say that the run goes on; what follows comes back as an event."""
+        for name, value in reopening.parameters.items():
+            await self.engine.store.set(self.run, name, value)
+        machine = self._machine
+        again = [*workflow_run.can_be_reopened(machine), *(dag for dag in reopening.redo if dag in machine.ended)]
+        retried = RunRetried(
+            number=reopening.number,
+            by=reopening.by,
+            dags=tuple(dict.fromkeys(again)),
+            redo=reopening.redo,
+            parameters=reopening.parameters,
+        )
+        self.record([retried])
+
+    async def _go_on(self) -> None:
+        """The run has just been reopened: begin, should that never have been done, and find what was let go."""
+        if self._started is None:
+            await self._start()
+        await self._look_up()
+
+    async def _reopen_dag(self, dag: DagId) -> None:
+        """Return when the log of a dag run says that it was reopened, if it was."""
+        number = self._machine.openings.get(dag, 0)
+        if not number:
+            return
+        if (dag, number) not in self._reopenings:
+            redo = self._machine.redo.get(dag, ())
+            writing = reopen_dag(self.engine, self.run, dag, number=number, redo=redo, guard=self.guard)
+            self._reopenings[dag, number] = self.spawn(writing)
+        await asyncio.shield(self._reopenings[dag, number])
+
     async def _start_dag(self, command: StartDag) -> None:
         await self.recorded()
+        await self._reopen_dag(command.dag)
         request = workflow_run.request_of(self._machine, command.key)
         job = DagJob(
             run=self.run,
@@ -92,18 +155,34 @@ class WorkflowDriver(Driver):
             queue=self._spec.dags[command.name].queue,
             input=request.input if request else None,
             input_blob=request.input_blob if request else None,
+            opening=self._machine.openings.get(command.dag, 0),
         )
-        await self.engine.bus.enqueue(self.engine.subjects.job_dag(job.queue, self.run, job.dag), pack_job(job))
+
+        def is_over(there: Message) -> bool:
+            return isinstance(there, DagJob) and there.opening < job.opening
+
+        await enqueue_anew(self.engine.bus, self.engine.subjects.job_dag(job.queue, self.run, job.dag), job, is_over)
 
     async def _stop_dag(self, command: StopDag) -> None:
-        stop = StopRequested(reason=command.reason, by=command.by, status=command.status, grace=command.grace)
-        await self.engine.bus.append(self.engine.subjects.stop(self.run, command.dag), pack_events([stop]))
+        await self._reopen_dag(command.dag)
+        stop = StopRequested(
+            reason=command.reason,
+            by=command.by,
+            status=command.status,
+            grace=command.grace,
+            opening=self._machine.openings.get(command.dag, 0),
+        )
+        # An owner of long ago must not stop a dag run that was reopened since.
+        await self.engine.bus.append(
+            self.engine.subjects.stop(self.run, command.dag), pack_events([stop]), guard=self.guard
+        )
 
     async def _finish(self, command: FinishRun) -> None:
         """Record the end, unless a look at the log shows that somebody has asked for more."""
         await self.recorded()
         if await self.follower.complete() and self._machine.is_due:  # a push may have been faster than the look
-            self.record([RunFinished(status=command.status, reason=command.reason)])
+            opening = self._machine.opening
+            self.record([RunFinished(status=command.status, reason=command.reason, opening=opening)])
             return
         self._finishing = False
         self._perform(workflow_run.outstanding(self._machine))

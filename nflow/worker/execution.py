@@ -85,7 +85,7 @@ class Execution:
 
     def check_stop(self) -> None:
         """If the dag run is to stop: tell the task, and end it when its grace is over."""
-        stop = self._stops.of(self.log)
+        stop = self._stops.of(self.log, self.task.opening)
         if stop is None or self._slot is None:
             return
         self._slot.flag_stop()
@@ -150,7 +150,8 @@ class Execution:
     def _death(self, claim: Claim, death: SlotDied, pid: int) -> TaskEvent:
         if self._ended_by is not None:
             provenance = self._provenance(pid)
-            return TaskCancelled(task=self.task.task, reason=self._ended_by, provenance=provenance)
+            attempt = self.task.attempt
+            return TaskCancelled(task=self.task.task, reason=self._ended_by, provenance=provenance, attempt=attempt)
         message = str(death)
         return self._failure(claim, "SlotDied", f"{message[0].upper()}{message[1:]}.", pid)
 

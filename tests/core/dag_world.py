@@ -213,9 +213,9 @@ class DagWorld:
                     self.jobs.append(task)
             case WakeLater() as pause:
                 self.pauses.append(pause)
-            case Cancel(task=task, attempt=attempt, reason=reason) if (
-                attempt == self.attempt_of(task) and self.words_of(task)[0] in (None, "ready", "retrying")
-            ):
+            case Cancel(task=task, attempt=attempt, reason=reason) if attempt == self.attempt_of(
+                task
+            ) and self.words_of(task)[0] in (None, "ready", "retrying"):
                 self.jobs = [job for job in self.jobs if job != task]
                 self.write(TaskCancelled(task=task, reason=reason, attempt=attempt), channel=task)
             case StopRun() as command:

@@ -179,16 +179,14 @@ def current(spec: DagSpec, seen: Sequence[Event]) -> list[Event]:
     return history
 
 
-def reopened(
-    spec: DagSpec, history: Sequence[Event], event: DagReopened, bases: dict[TaskId, int]
-) -> list[Event]:
+def reopened(spec: DagSpec, history: Sequence[Event], event: DagReopened, bases: dict[TaskId, int]) -> list[Event]:
     """What stays of a history; `bases` go up by the attempts that were made."""
     states = picture(spec, history)
     parents = {task.id: [edge.parent for edge in spec.edges if edge.child == task.id] for task in spec.tasks}
     redone = set(event.redo)
     for _ in spec.tasks:
         redone |= {task for task in parents if redone.intersection(parents[task])}
-    again = {task for task, state in states.items() if state in ("failed", "cancelled") or task in redone} & settled(states)
+    again = {task for task, state in states.items() if state in ("failed", "cancelled")} | redone & settled(states)
     for _ in spec.tasks:
         doubtful = {task for task in parents if states[task] == "skipped" and not kept(parents[task], states, again)}
         again |= doubtful

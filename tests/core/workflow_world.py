@@ -100,7 +100,7 @@ class WorkflowWorld:
         self.lose_driver()
         redone = [dag for dag in self.run.ended if self.random.random() < 0.2]
         again = dict.fromkeys([*can_be_reopened(self.run), *redone])
-        redo = {dag: () for dag in redone}
+        redo = dict.fromkeys(redone, ())
         self.write("_", RunRetried(number=self.opening, by="ada", dags=tuple(again), redo=redo))
 
     def write(self, channel: str, *events: Event) -> None:
