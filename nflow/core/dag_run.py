@@ -5,7 +5,7 @@ order than they were written in, as long as those of one task keep theirs: what 
 The rules of skipping are Lightflow's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun, WakeLater
 from nflow.core.dag_state import SETTLED, DagRun, TaskState, check_invariants, input_of, missing_outputs, story
@@ -144,21 +144,26 @@ def _reopen(run: DagRun, number: int, redo: Iterable[TaskId]) -> list[Command]:
     """Begin again whatever did not succeed, and `redo` with all that follows from it; the rest keeps its outcome."""
     run.opening = number
     run.stop = run.stopping = run.cause = None
-    again = _again(run, redo)
+    redone = _redone(run, redo)
+    run.renewed.update(dict.fromkeys(redone, number))
+    again = _again(run, redone)
     for position in again:
         _forget_outcome(run, position)
     _count_anew(run)
     return _begin_again(run, again)
 
 
-def _again(run: DagRun, redo: Iterable[TaskId]) -> set[int]:
+def _redone(run: DagRun, redo: Iterable[TaskId]) -> set[int]:
+    """Positions of these tasks and of all that follow them."""
+    redone = {run.graph.index[task] for task in redo if task in run.graph.index}
+    return set(run.graph.descendants(redone)) if redone else redone
+
+
+def _again(run: DagRun, redone: Set[int]) -> set[int]:
     """Positions of the settled tasks whose outcomes do not count any more."""
     parents, states = run.graph.parents, run.states
-    redone = {run.graph.index[task] for task in redo if task in run.graph.index}
     again = {position for position, state in enumerate(states) if state in (TaskState.FAILED, TaskState.CANCELLED)}
     for position in run.graph.order():
-        if any(parent in redone for parent in parents[position]):
-            redone.add(position)
         # A skip follows from all predecessors, and is judged again when one of them is not what it was.
         is_in_doubt = states[position] is TaskState.SKIPPED and any(
             parent in again or states[parent] not in SETTLED for parent in parents[position]

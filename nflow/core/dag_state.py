@@ -57,6 +57,7 @@ class DagRun:
     stopping: str | None = field(init=False, default=None)  #: why nothing starts any more
     opening: int = field(init=False, default=0)  #: the number of the last `DagReopened`
     bases: dict[int, int] = field(init=False, default_factory=dict)  #: attempts before that, which do not count
+    renewed: dict[int, int] = field(init=False, default_factory=dict)  #: openings in which tasks were to be done again
     missing: set[int] = field(init=False, default_factory=set)  #: outputs that are asked for again, and not at hand
     cause: StopRun | None = field(init=False, default=None)  #: the task of this dag run that ends the whole run
 
@@ -88,6 +89,10 @@ class DagRun:
     def state_of(self, task: TaskId) -> TaskState:
         """How far a task is."""
         return self.states[self.graph.index[task]]
+
+    def renewed_in(self, task: TaskId) -> int:
+        """The opening in which a task was last to be done again; 0 for none."""
+        return self.renewed.get(self.graph.index[task], 0) if self.renewed else 0
 
     def tasks_in(self, state: TaskState) -> list[TaskId]:
         """The tasks that are just so far, as declared."""

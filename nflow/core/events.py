@@ -151,6 +151,7 @@ class RunRetried(Event):
     by: str
     dags: tuple[DagId, ...] = ()  #: the dag runs that are open again
     redo: Mapping[DagId, tuple[TaskId, ...]] = field(default_factory=dict)  #: what is done again though it succeeded
+    superseded: tuple[DagId, ...] = ()  #: dag runs that tasks of those had started, and will start anew: they stay over
     parameters: Mapping[str, Ref] = field(default_factory=dict)  #: those that were given another value
 
 

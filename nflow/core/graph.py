@@ -21,6 +21,16 @@ class Graph:
     parents: list[list[int]]
     slots: Mapping[tuple[int, int], tuple[str, ...]]  #: (parent, child) → their edges' aliases, where there are any
 
+    def descendants(self, positions: Iterable[int]) -> list[int]:
+        """These positions, and all that follow them."""
+        found = list(positions)
+        known = set(found)
+        for position in found:  # grows as it goes
+            new = [child for child in self.children[position] if child not in known]
+            found += new
+            known.update(new)
+        return found
+
     def order(self) -> Iterable[int]:
         """All positions, predecessors first."""
         if _is_in_order(self.parents):

@@ -24,6 +24,7 @@ class Reopening:
     number: int  #: of the `RunRetried` that follows; when the log holds it, or a later one, it has been done
     by: str
     redo: Mapping[DagId, tuple[TaskId, ...]] = field(default_factory=dict)  #: what is done again though it succeeded
+    superseded: tuple[DagId, ...] = ()  #: dag runs that tasks of those had started, and will start anew
     parameters: Mapping[str, Ref] = field(default_factory=dict)  #: those that are given another value
 
 
@@ -65,3 +66,4 @@ class TaskJob(Job):
     input: TaskInput | None = None
     input_blob: Ref | None = None
     opening: int = 0  #: of its dag run: stops of an earlier one do not reach it
+    renewed: int = 0  #: the opening in which it was to be done again: since then it asks for dag runs of its own

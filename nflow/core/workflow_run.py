@@ -287,12 +287,15 @@ def _reopened(run: WorkflowRun, event: RunRetried) -> list[Command]:
     run.stops.clear()
     run.refused.clear()
     run.unseen = {key: answer for key, answer in run.unseen.items() if isinstance(answer, DagStarted)}
-    run.requests = {key: request for key, request in run.requests.items() if key in run.granted}
+    run.superseded.update(event.superseded)
+    wanted = (key for key, dag in run.granted.items() if dag not in run.superseded)
+    run.requests = {key: run.requests[key] for key in wanted if key in run.requests}
     run.redo = dict(event.redo)
     again = [dag for dag in event.dags if run.ended.pop(dag, None) is not None]
     run.openings.update(dict.fromkeys(again, event.number))
     run.running.update(dict.fromkeys(again))
-    run.first_failed = next((dag for dag, status in run.ended.items() if status is Status.FAILED), None)
+    left = (dag for dag, status in run.ended.items() if status is Status.FAILED and dag not in run.superseded)
+    run.first_failed = next(left, None)
     commands: list[Command] = [_start(run, dag) for dag in again if _can_start(run, dag)]
     return commands + (_start_by_itself(run) if run.is_started else [])
 

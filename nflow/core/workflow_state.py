@@ -61,6 +61,7 @@ class WorkflowRun:
     opening: int = field(init=False, default=0)  #: the number of the last `RunRetried`
     openings: dict[DagId, int] = field(init=False, default_factory=dict)  #: of the dag runs that one of them reopened
     redo: dict[DagId, tuple[TaskId, ...]] = field(init=False, default_factory=dict)  #: what the last one does again
+    superseded: set[DagId] = field(init=False, default_factory=set)  #: however they ended, it does not count any more
 
     @property
     def state(self) -> RunState:
@@ -90,7 +91,8 @@ def unasked(run: WorkflowRun) -> list[str]:
 
 def can_be_reopened(run: WorkflowRun) -> list[DagId]:
     """The dag runs that begin again when the run does: those that ended, and not well."""
-    return [dag for dag, status in run.ended.items() if status is not Status.SUCCEEDED]
+    ended = ((dag, status) for dag, status in run.ended.items() if dag not in run.superseded)
+    return [dag for dag, status in ended if status is not Status.SUCCEEDED]
 
 
 def autostart_key(name: DagName) -> str:

@@ -160,6 +160,7 @@ class DagDriver(Driver):
             input=given,
             input_blob=blob,
             opening=self._machine.opening,
+            renewed=self._machine.renewed_in(task.id),
         )
         self.engine.bus.post_job(self._job_subject(task, command.attempt), pack_job(job))
 

@@ -120,6 +120,7 @@ class WorkflowDriver(Driver):
             by=reopening.by,
             dags=tuple(dict.fromkeys(again)),
             redo=reopening.redo,
+            superseded=reopening.superseded,
             parameters=reopening.parameters,
         )
         self.record([retried])

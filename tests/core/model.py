@@ -231,25 +231,27 @@ def current_run(seen: Sequence[Event]) -> list[Event]:
     """The history that a run has as if it had never been reopened: what does not count any more is left out."""
     number = 0
     openings: dict[DagId, int] = {}
+    superseded: set[DagId] = set()
     history: list[Event] = []
     for event in seen:
         match event:
             case RunRetried() if event.number > number:
+                superseded |= set(event.superseded)
                 number = event.number
                 openings |= dict.fromkeys(event.dags, number)
-                history = still_true(history, event)
+                history = still_true(history, event, superseded)
             case RunRetried():
                 pass
             case RunFinished(opening=opening) | DagRefused(opening=opening) if opening < number:
                 pass
-            case DagFinished(dag=dag, opening=opening) if opening < openings.get(dag, 0):
+            case DagFinished(dag=dag, opening=opening) if opening < openings.get(dag, 0) or dag in superseded:
                 pass
             case _:
                 history.append(event)
     return history
 
 
-def still_true(history: Sequence[Event], event: RunRetried) -> list[Event]:
+def still_true(history: Sequence[Event], event: RunRetried, superseded: set[DagId]) -> list[Event]:
     granted = {each.key for each in history if isinstance(each, DagStarted)}
     kept: list[Event] = []
     for each in history:
@@ -258,6 +260,8 @@ def still_true(history: Sequence[Event], event: RunRetried) -> list[Event]:
                 pass
             case DagFinished(dag=dag) if dag in event.dags:
                 pass
+            case DagFinished(dag=dag) if dag in superseded:
+                kept.append(replace(each, status=Status.SUCCEEDED))
             case DagRequested(key=key) if key not in granted:
                 pass
             case _:

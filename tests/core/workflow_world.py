@@ -98,10 +98,12 @@ class WorkflowWorld:
         self.opening += 1
         self.told_to_stop.clear()
         self.lose_driver()
-        redone = [dag for dag in self.run.ended if self.random.random() < 0.2]
+        redone = [dag for dag in self.run.ended if dag not in self.run.superseded and self.random.random() < 0.2]
         again = dict.fromkeys([*can_be_reopened(self.run), *redone])
         redo = dict.fromkeys(redone, ())
-        self.write("_", RunRetried(number=self.opening, by="ada", dags=tuple(again), redo=redo))
+        superseded = tuple(dag for dag in self.run.ended if dag not in again or self.random.random() < 0.1)
+        dags = tuple(dag for dag in again if dag not in superseded)
+        self.write("_", RunRetried(number=self.opening, by="ada", dags=dags, redo=redo, superseded=superseded))
 
     def write(self, channel: str, *events: Event) -> None:
         self.log += events
