@@ -15,6 +15,7 @@ from nflow.cli.view import RunView
 from nflow.client import Client, Following
 from nflow.core.events import Event
 from nflow.core.ids import RunId
+from nflow.core.spec import WorkflowSpec
 from nflow.models.plan import ids_of, retry_of
 from nflow.models.workflow import Workflow
 
@@ -68,17 +69,43 @@ def view_of(workflow: Workflow) -> RunView:
     return RunView({name: len(graph.tasks) for name, graph in graphs.items()}, retries)
 
 
-async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool) -> None:
-    """Show a run until it has ended: what it does and, `with_lines`, what its tasks write. The view knows the rest."""
+def view_of_spec(spec: WorkflowSpec) -> RunView:
+    """The same, of a workflow whose file is not at hand."""
+    retries = {(str(dag.name), task.id): task.retry for dag in spec.dags.values() for task in dag.tasks if task.retry}
+    return RunView({name: len(dag.tasks) for name, dag in spec.dags.items()}, retries)
+
+
+async def follow(
+    client: Client,
+    run: RunId,
+    view: RunView,
+    stage: Stage,
+    *,
+    with_lines: bool,
+    opening: int = 0,
+    after: int = 0,
+) -> None:
+    """Show a run until it has ended: what it does and, `with_lines`, what its tasks write. The view knows the rest.
+
+    Args:
+        client: Connected.
+        run: Which.
+        view: What is known of it.
+        stage: Where it is shown.
+        with_lines: Show what its tasks write too.
+        opening: The retry that is followed; what was before it is taken in without a word.
+        after: The last line that was written before.
+    """
     engine, screen = client.engine, stage.screen
     over = asyncio.Event()
 
     def on_event(event: Event, record: Record) -> None:
         view.take(event, record)
-        for text in view.news:
-            stage.note(text)
+        if view.opening >= opening:
+            for text in view.news:
+                stage.note(text)
         view.news.clear()
-        if view.finished:
+        if view.finished and view.finished.opening >= opening:
             over.set()
 
     async with AsyncExitStack() as around:
@@ -87,7 +114,8 @@ async def follow(client: Client, run: RunId, view: RunView, stage: Stage, *, wit
             await around.enter_async_context(_moving(client, view, stage))
         await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
-            await around.enter_async_context(Lines(engine, run, lambda lines: stage.show(screen.lines, lines)))
+            lines = Lines(engine, run, lambda lines: stage.show(screen.lines, lines), after=after)
+            await around.enter_async_context(lines)
         await over.wait()
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING
 
 from nflow.errors import UsageError
@@ -30,21 +30,25 @@ def require_names(workflow: Workflow, queue: str) -> None:
 
 async def advice(engine: "Engine", workflow: Workflow, queue: str) -> str | None:
     """What a person should do for a run of this workflow to go on; None if there are workers for all of it."""
+    tasks = {task.queue for dag in workflow.startable.values() for task in dag.graph().tasks}
+    return await advice_on(engine, needed_queues(workflow, queue), tasks, python_tag())
+
+
+async def advice_on(engine: "Engine", queues: Iterable[str], tasks: Set[str], python: str) -> str | None:
+    """The same, of a run that needs these queues, those of `tasks` served with a certain Python."""
     from nflow.worker.heartbeat import workers  # noqa: PLC0415 - of the bus, which comes after bad input is told
 
     listed = await workers(engine)
     if not listed:
         return "No worker is there yet, and the run waits for one. Start it: nflow worker"
     served = {name for entry in listed for name in entry.queues}
-    unserved = [name for name in needed_queues(workflow, queue) if name not in served]
+    unserved = [name for name in queues if name not in served]
     if unserved:
         return f"No worker serves {_shown(unserved)} yet, and the run waits for one. Start it: {_serving(unserved)}"
-    tasks = {task.queue for dag in workflow.startable.values() for task in dag.graph().tasks}
-    ours = {name for entry in listed if entry.python == python_tag() for name in entry.queues}
-    if not tasks <= ours:
-        return (
-            f"No worker has this Python, {python_tag()}; the tasks wait for one, as only its like can open their code."
-        )
+    theirs = {name for entry in listed if entry.python == python for name in entry.queues}
+    if not tasks <= theirs:
+        this = "this Python" if python == python_tag() else "the Python of the run"
+        return f"No worker has {this}, {python}; the tasks wait for one, as only its like can open their code."
     return None
 
 
