@@ -77,6 +77,12 @@ class DagDriver(Driver):
         _, finished = await last_end_of(self.engine, self.run, self._dag)
         return finished is not None and finished.opening >= self._message.opening
 
+    async def _has_ended(self, owner: int) -> bool:
+        if not self._message.opening:
+            return False
+        end, _ = await last_end_of(self.engine, self.run, self._dag)
+        return end > owner
+
     async def _look_up(self) -> None:
         missing = dag_run.missing_outputs(self._machine)
         subjects = [self.engine.subjects.task(self.run, self._dag, task) for task in missing]

@@ -52,7 +52,7 @@ class Driver(ABC):
             return
         subjects = self.engine.subjects
         self._owner = await take_ownership(
-            self.engine.bus, self.job, subjects.owner(self.run, self.dag), self.engine.holdings
+            self.engine.bus, self.job, subjects.owner(self.run, self.dag), self.engine.holdings, self._has_ended
         )
         self._own = OwnLog(self.engine.bus, subjects.own(self.run, self.dag), self._owner, self._on_unwritten)
         await self._prepare()
@@ -103,6 +103,10 @@ class Driver(ABC):
     async def _is_over(self) -> bool:
         """Whether a job that comes once more has nothing left to do; becoming the owner would disturb a later one."""
         return False
+
+    @abstractmethod
+    async def _has_ended(self, owner: int) -> bool:
+        """Whether the owner of that sequence has recorded the end, after which this job begins it again."""
 
     @abstractmethod
     async def _prepare(self) -> None:

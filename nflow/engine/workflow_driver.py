@@ -66,6 +66,12 @@ class WorkflowDriver(Driver):
             return []
         return workflow_run.outstanding(self._machine)
 
+    async def _has_ended(self, owner: int) -> bool:
+        if self._message.reopening is None:
+            return False
+        last = await self.engine.bus.last(self.engine.subjects.own(self.run))
+        return last is not None and last.seq > owner and isinstance(unpack_events(last.payload)[-1], RunFinished)
+
     async def _look_up(self) -> None:
         """Find the requests of dag runs that had succeeded and are to run again: of those, nothing is kept."""
         wanted = set(workflow_run.unasked(self._machine))
