@@ -121,10 +121,11 @@ class WorkflowDriver(Driver):
             await self.engine.store.set(self.run, name, value)
         machine = self._machine
         again = [*workflow_run.can_be_reopened(machine), *(dag for dag in reopening.redo if dag in machine.ended)]
+        left = set(reopening.superseded)
         retried = RunRetried(
             number=reopening.number,
             by=reopening.by,
-            dags=tuple(dict.fromkeys(again)),
+            dags=tuple(dict.fromkeys(dag for dag in again if dag not in left)),
             redo=reopening.redo,
             superseded=reopening.superseded,
             parameters=reopening.parameters,
