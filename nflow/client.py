@@ -146,10 +146,12 @@ class Client:
             earlier = there.reopening if isinstance(there, WorkflowJob) else None
             return (earlier.number if earlier else 0) < reopening.number
 
+        version = await self.engine.index.version(run)
         # As with a submission, the acknowledgement of this job is the point from which it holds.
         subject = self.engine.subjects.job_workflow(past.queue, run)
         if not await enqueue_anew(self.engine.bus, subject, job_of(past, reopening), is_over):
-            raise UsageError(f"Somebody else retries run {run} ({past.entry.workflow}) at this moment.")
+            raise UsageError(f"Run {run} ({past.entry.workflow}) was retried a moment ago, and is about to go on.")
+        await self.engine.index.announce(replace(past.entry, state="waiting", ended=None, reason=""), after=version)
         return reopening.number
 
     async def stop(

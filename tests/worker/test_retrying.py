@@ -130,7 +130,7 @@ async def test_the_index_says_that_it_goes_on_and_then_how_it_ended(site, client
     await ended(site, run, 1)
     await site.clock.advance(0.0)
 
-    assert [b"running" in state for state in states] == [True, False]
+    assert [b"succeeded" in state for state in states][-2:] == [False, True]
     entry = await site.client.index.get(run)
     assert (entry.state, entry.reason) == ("succeeded", "")
     assert entry.ended is not None
@@ -441,7 +441,7 @@ async def test_of_two_who_retry_at_once_one_does_and_the_other_is_told(site, cli
 
     refused = [str(each) for each in told if isinstance(each, UsageError)]
     assert 1 in told
-    assert refused == [f"Somebody else retries run {run} (test) at this moment."]
+    assert refused == [f"Run {run} (test) was retried a moment ago, and is about to go on."]
     assert await ended(site, run, 1) is Status.SUCCEEDED
     assert crew.played == ["a", "b", "b", "c"]
 
