@@ -1,7 +1,6 @@
 """`nflow retry`, as a person and as a program see it."""
 
 import json
-import signal
 
 import pytest
 
@@ -114,26 +113,3 @@ def test_a_run_that_succeeded_and_kept_its_data_needs_a_task_to_begin_with(nflow
     assert "succeeded, with every task. To do some again, name the first one: --from TASK" in refused.err
     assert done.code == 0
     assert done.out.splitlines()[:-1] == ["third got 41"]
-
-
-def test_a_run_that_is_left_to_workers_is_begun_and_waits_for_them(nflow: Program, failed_run: str):
-    (nflow.folder / "cause").touch()
-
-    done = nflow("retry", failed_run, "--no-follow")
-
-    assert done.code == 0
-    assert done.out == f"mended ({failed_run}) goes on.\n"
-    assert "No worker is there yet" in done.err
-    again = nflow("retry", failed_run)
-    assert again.code == 2
-    assert "was retried a moment ago" in again.err
-    worked = nflow("run", "two")
-    assert f"1 run left from before, now going on here: mended ({failed_run})." in worked.err
-
-
-def test_ctrl_c_stops_it_again(nflow: Program, tmp_path, failed_run: str):
-    running = nflow.start("retry", failed_run, "--from", "first", "--set", "cause=/dev/null").until_says("first runs")
-
-    done = running.send(signal.SIGINT).done()
-
-    assert done.code in (0, 130)
