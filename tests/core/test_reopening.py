@@ -84,10 +84,11 @@ def test_a_skip_that_follows_from_a_failure_is_judged_again(dag_run):
 
 def test_what_a_stop_had_cancelled_may_be_skipped_in_the_end(dag_run):
     run = see(dag_run("a>b a>c"), started("a"), stop(), succeeded("a", limit=("c",)))
+    see(run, TaskCancelled(task=TaskId("c"), reason="lunch", attempt=1))
 
     commands = apply(run, reopened())
 
-    assert commands == [Record(events=(TaskSkipped(task=TaskId("b"), opening=1),)), dispatch("c")]
+    assert commands == [Record(events=(TaskSkipped(task=TaskId("b"), opening=1),)), dispatch("c", 2)]
 
 
 def test_a_task_that_is_done_again_takes_all_that_follow_it_along(dag_run):
@@ -207,12 +208,9 @@ def test_a_dag_run_that_is_to_be_started_anew_stays_over_and_fails_nothing(over)
 
 
 def test_the_request_of_a_dag_run_that_succeeded_must_be_found_again(over):
-    for event in (
-        RunRetried(number=1, by="ada", dags=(SUB,)),
-        ended(SUB, opening=1),
-        RunFinished(status=Status.SUCCEEDED, opening=1),
-    ):
-        apply_to_workflow(over, event)
+    apply_to_workflow(over, RunRetried(number=1, by="ada", dags=(SUB,)))
+    apply_to_workflow(over, ended(SUB, opening=1))
+    apply_to_workflow(over, RunFinished(status=Status.SUCCEEDED, opening=1))
 
     commands = apply_to_workflow(over, RunRetried(number=2, by="ada", dags=(SUB,), redo={SUB: ()}))
 

@@ -380,16 +380,16 @@ async def test_a_job_that_comes_again_after_the_end_of_its_dag_run_is_done_witho
 async def test_an_owner_of_long_ago_does_not_stop_the_run(stage_of, other_engine, bus):
     """The run may have been reopened since."""
     stage = await stage_of("a")
-    bus.before_append = one_at_a_time = Held(stage.engine.subjects.ask(RUN))
+    bus.before_append = held = Held(stage.engine.subjects.ask(RUN))
     await stage.fail("a")
     successor = OwnerChanged(worker="other")
     await other_engine.bus.append(other_engine.subjects.owner(RUN, DAG), pack_events([successor]))
 
-    one_at_a_time.let_go.set()
+    held.let_go.set()
 
     with pytest.raises(Fenced):
         await stage.driving
-    assert [event for event in await stage.events(stage.engine.subjects.ask(RUN))] == []
+    assert await stage.events(stage.engine.subjects.ask(RUN)) == []
 
 
 class Held:

@@ -49,11 +49,14 @@ class FrailBus(MemoryBus):
     """A bus that dies at a chosen write, with all who use it."""
 
     writes_left: int | None = None
+    fatal: bytes | None = None  #: what is in a write that it does not live to see
 
-    async def append(self, *args, **options):
+    async def append(self, subject, payload, **options):
+        if self.fatal is not None and self.fatal in payload:
+            self.writes_left = 0
         if self._is_last():
             await asyncio.Event().wait()
-        return await super().append(*args, **options)
+        return await super().append(subject, payload, **options)
 
     def post_job(self, *args):
         if not self._is_last():
@@ -482,12 +485,11 @@ async def test_a_run_whose_driver_died_in_the_moment_of_its_end_goes_on_at_once(
     await crew.serve("workflow")
     await site.crew("w1", "dag", "task")
 
-    async def die_of(run):
-        await site.has(run, DagFinished)
-        bus.writes_left = 1
-
+    bus.fatal = b"RunFinished"
     run = await site.submit(main="a>b>c")
-    await asyncio.gather(die_of(run), ended(site, run))
+    await site.has(run, DagFinished)
+    finished = RunFinished(status=Status.FAILED, reason="task 'b' failed")
+    await site.client.bus.append(site.client.subjects.own(run), pack_events([finished]))
     crew.die()
     broken.mended = True
 
