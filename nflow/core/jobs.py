@@ -23,6 +23,7 @@ class Reopening:
 
     number: int  #: of the `RunRetried` that follows; when the log holds it, or a later one, it has been done
     by: str
+    after: int = 0  #: the last record of the log when it was asked for: stops that came later are meant for it
     redo: Mapping[DagId, tuple[TaskId, ...]] = field(default_factory=dict)  #: what is done again though it succeeded
     superseded: tuple[DagId, ...] = ()  #: dag runs that tasks of those had started, and will start anew
     parameters: Mapping[str, Ref] = field(default_factory=dict)  #: those that are given another value

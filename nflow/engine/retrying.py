@@ -1,13 +1,13 @@
 """What a run that has ended is to begin again with, worked out from its log; nothing is written here."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from nflow.bus.paging import all_records
 from nflow.core import workflow_run
 from nflow.core.dataset import Ref
-from nflow.core.events import DagRequested, Event, RunStarted, Status
+from nflow.core.events import DagRequested, RunStarted, Status
 from nflow.core.graph import graph_of
 from nflow.core.ids import DagId, TaskId
 from nflow.core.jobs import Reopening, WorkflowJob
@@ -32,6 +32,7 @@ class Past:
     started: RunStarted
     run: WorkflowRun
     requests: Sequence[DagRequested] = field(default_factory=tuple)  #: all that tasks ever asked for
+    last: int = 0  #: its last record
 
     @property
     def queue(self) -> str:
@@ -62,7 +63,8 @@ async def past_of(engine: Engine, entry: RunEntry) -> Past:
     Raises:
         UsageError: it never began, or its plan is not there any more.
     """
-    events = [event async for event in _log_of(engine, entry)]
+    records = [record async for record in all_records(engine.bus, engine.subjects.log(entry.run))]
+    events = [event for record in records for event in unpack_events(record.payload)]
     started = next((event for event in events if isinstance(event, RunStarted)), None)
     if started is None:
         raise UsageError(f"Run {entry.run} ({entry.workflow}) never began, so nothing of it can be done again.")
@@ -74,13 +76,7 @@ async def past_of(engine: Engine, entry: RunEntry) -> Past:
     for event in events:
         workflow_run.apply(run, event)
     requests = tuple(event for event in events if isinstance(event, DagRequested))
-    return Past(entry=entry, spec=spec, started=started, run=run, requests=requests)
-
-
-async def _log_of(engine: Engine, entry: RunEntry) -> AsyncIterator[Event]:
-    async for record in all_records(engine.bus, engine.subjects.log(entry.run)):
-        for event in unpack_events(record.payload):
-            yield event
+    return Past(entry=entry, spec=spec, started=started, run=run, requests=requests, last=records[-1].seq)
 
 
 def refuse_if_needless(past: Past, tasks: Sequence[str]) -> None:
@@ -131,7 +127,14 @@ def reopening_of(past: Past, tasks: Iterable[str], parameters: Mapping[str, Ref]
     superseded = _superseded(past, redo)
     for dag in superseded & redo.keys():
         raise UsageError(f"'{dag}' was started by a task that is done again, and will be started anew. Leave it out.")
-    return Reopening(number=past.number, by=by, redo=redo, superseded=tuple(sorted(superseded)), parameters=parameters)
+    return Reopening(
+        number=past.number,
+        by=by,
+        after=past.last,
+        redo=redo,
+        superseded=tuple(sorted(superseded)),
+        parameters=parameters,
+    )
 
 
 def _found(past: Past, text: str) -> tuple[DagId, TaskId]:

@@ -33,6 +33,8 @@ class WorkflowDriver(Driver):
         self._finished: tuple[RunFinished, float] | None = None
         self._finishing = False
         self._reopenings: dict[tuple[DagId, int], asyncio.Task[None]] = {}
+        self._stops: list[StopRequested] = []  # that are meant for the run as it goes on, and came before it did
+        self._reopened_at = 0  # the sequence of the record that this driver reopened the run with
 
     async def _prepare(self) -> None:
         self._spec = await self.engine.specs.get(self._message.spec)
@@ -49,7 +51,11 @@ class WorkflowDriver(Driver):
         elif isinstance(event, RunRetried) and event.number > self._machine.opening:
             self._finished, self._finishing = None, False
             if self.live:
+                self._reopened_at = record.seq
+                self.record(self._later_stops())
                 self.spawn(self._go_on())
+        elif isinstance(event, StopRequested):
+            self._note_stop(event, record)
         commands = workflow_run.apply(self._machine, event)
         if self.live and self._finished is None and self._machine.state is not before:
             self.spawn(self._note(self._machine.state.value))
@@ -130,7 +136,20 @@ class WorkflowDriver(Driver):
             superseded=reopening.superseded,
             parameters=reopening.parameters,
         )
-        self.record([retried])
+        self.record([retried, *self._later_stops()])
+
+    def _note_stop(self, stop: StopRequested, record: Record) -> None:
+        """Keep a stop that was asked for after the retry was, but stands before its record in the log."""
+        reopening = self._message.reopening
+        if self._finished is not None and reopening is not None and record.seq > reopening.after:
+            self._stops.append(stop)
+        elif record.seq < self._reopened_at:
+            self.record([stop])  # it came too late to be written with it
+
+    def _later_stops(self) -> list[StopRequested]:
+        """Those that have not been written down yet."""
+        stops, self._stops = self._stops, []
+        return stops
 
     async def _go_on(self) -> None:
         """The run has just been reopened: begin, should that never have been done, and find what was let go."""

@@ -251,10 +251,11 @@ async def test_a_stop_waits_until_its_dag_run_is_reopened_and_then_holds(stage_o
     stage = await stage_of("main")
     await stage.finish("main:1", Status.FAILED)
     await stage.ended()
-    stop_subject, reopening = stage.engine.subjects.stop(RUN, DagId("main:1")), asyncio.Event()
+    stop_subject, reopening, held = stage.engine.subjects.stop(RUN, DagId("main:1")), asyncio.Event(), []
 
     async def hold(subject):
-        if subject == stop_subject:
+        if subject == stop_subject and not held:
+            held.append(subject)
             await reopening.wait()
 
     bus.before_append = hold
@@ -285,3 +286,34 @@ async def test_a_job_that_says_what_has_been_done_reopens_nothing(stage_of):
 
     assert [end.opening for end in await second.ended()] == [0, 1]
     assert [event.number for event in await second.of(RunRetried)] == [1]
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+async def test_a_stop_that_comes_while_the_retry_is_being_written_is_written_after_it(stage_of, bus, other, is_early):
+    """A driver that takes over would read it before the retry, and think that it was over."""
+    stage = await stage_of("main")
+    await stage.finish("main:1", Status.FAILED)
+    await stage.ended()
+    after = (await bus.last(stage.engine.subjects.own(RUN))).seq
+    stop = StopRequested(reason="enough", by="me")
+    kept = []
+
+    async def stop_first(subject):
+        if subject == stage.engine.subjects.own(RUN) and bus.pushes is None and not kept:
+            bus.pushes = kept
+            await other.append(stage.engine.subjects.ask(RUN), pack_events([stop]))
+            await settle()
+
+    bus.before_append = stop_first
+    again = await stage_of("main", reopening=Reopening(number=1, by="ada", after=after))
+    bus.pushes = None
+
+    for push in kept if is_early else reversed(kept):
+        push()
+    await settle()
+
+    page = await bus.read(stage.engine.subjects.own(RUN))
+    logged = [event for record in page.records for event in unpack_events(record.payload)]
+    assert [type(event) for event in logged][-2:] == [RunRetried, StopRequested]
+    assert logged[-1] == stop
+    assert not again.driving.done()

@@ -477,6 +477,20 @@ async def test_a_stop_that_is_given_right_after_holds(site, client, broken):
     assert second.played == []
 
 
+async def test_a_stop_that_is_given_before_any_worker_has_seen_the_retry_holds(site, client, broken):
+    crew = await site.crew()
+    run = await failed_run(site, broken)
+    crew.die()
+    await client.retry(run)
+
+    await client.stop(run)
+    second = await site.crew("w2")
+
+    assert await ended(site, run, 1) is Status.STOPPED
+    assert second.played == []
+    assert await ended(site, run, await client.retry(run)) is Status.SUCCEEDED
+
+
 async def test_a_run_whose_driver_died_in_the_moment_of_its_end_goes_on_at_once(site, client, broken):
     """The job of its last driver is in the queue, and in nobody's hands."""
     bus = FrailBus(site.server)
