@@ -5,9 +5,10 @@ order than they were written in, as long as those of one task keep theirs: what 
 The rules of skipping are Lightflow's.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 
 from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun, WakeLater
+from nflow.core.dag_reopening import reopen, reopens, supply
 from nflow.core.dag_state import SETTLED, DagRun, TaskState, check_invariants, input_of, missing_outputs, story
 from nflow.core.events import (
     DagReopened,
@@ -59,7 +60,7 @@ def apply(run: DagRun, event: Event) -> list[Command]:
     Raises:
         UnknownEvent: the event is of no known type, or of a task that the dag does not have.
     """
-    was_settled = run.is_settled and not _reopens(run, event)
+    was_settled = run.is_settled and not reopens(run, event)
     commands = _take(run, event)
     if run.is_settled and not was_settled:
         commands.append(_finish(run))
@@ -102,7 +103,7 @@ def _take(run: DagRun, event: Event) -> list[Command]:
             run.stop = run.stop or event
             return _stop(run, reason)
         case DagReopened(number=number, redo=redo):
-            return _reopen(run, number, redo) if _reopens(run, event) else []
+            return _begin_again(run, reopen(run, number, redo)) if reopens(run, event) else []
         case OwnerChanged():
             return []
         case _:
@@ -126,74 +127,6 @@ def _take_of_task(run: DagRun, position: int, event: TaskEvent) -> list[Command]
 
 
 # --- begun again -----------------------------------------------------------------------------------------------------
-
-
-def supply(run: DagRun, event: TaskSucceeded) -> None:
-    """Take the output of a task that succeeded before, which is needed once more."""
-    position = run.graph.index[event.task]
-    if position in run.missing and event.attempt == run.claims[position][0]:
-        run.missing.discard(position)
-        run.outputs[position] = event.output
-
-
-def _reopens(run: DagRun, event: Event) -> bool:
-    return isinstance(event, DagReopened) and event.number > run.opening
-
-
-def _reopen(run: DagRun, number: int, redo: Iterable[TaskId]) -> list[Command]:
-    """Begin again whatever did not succeed, and `redo` with all that follows from it; the rest keeps its outcome."""
-    run.opening = number
-    run.stop = run.stopping = run.cause = None
-    redone = _redone(run, redo)
-    run.renewed.update(dict.fromkeys(redone, number))
-    again = _again(run, redone)
-    for position in again:
-        _forget_outcome(run, position)
-    _count_anew(run)
-    return _begin_again(run, again)
-
-
-def _redone(run: DagRun, redo: Iterable[TaskId]) -> set[int]:
-    """Positions of these tasks and of all that follow them."""
-    redone = {run.graph.index[task] for task in redo if task in run.graph.index}
-    return set(run.graph.descendants(redone)) if redone else redone
-
-
-def _again(run: DagRun, redone: Set[int]) -> set[int]:
-    """Positions of the settled tasks whose outcomes do not count any more."""
-    parents, states = run.graph.parents, run.states
-    again = {position for position, state in enumerate(states) if state in (TaskState.FAILED, TaskState.CANCELLED)}
-    for position in run.graph.order():
-        # A skip follows from all predecessors, and is judged again when one of them is not what it was.
-        is_in_doubt = states[position] is TaskState.SKIPPED and any(
-            parent in again or states[parent] not in SETTLED for parent in parents[position]
-        )
-        if states[position] in SETTLED and (position in redone or is_in_doubt):
-            again.add(position)
-    return again
-
-
-def _forget_outcome(run: DagRun, position: int) -> None:
-    """Let the next attempt be the first one of the task. Numbers go on: each attempt has a job of its own."""
-    before = run.bases.get(position, 0)
-    is_unused = run.claims[position] == (before + 1, 0) and run.states[position] is not TaskState.FAILED
-    run.bases[position] = before if is_unused else run.claims[position][0]
-    run.claims[position] = (run.bases[position] + 1, 0)
-    run.outputs[position] = run.limits[position] = None
-    run.pauses.pop(position, None)
-    run.move(position, TaskState.WAITING)
-
-
-def _count_anew(run: DagRun) -> None:
-    """Work out anew what hangs on which tasks are settled."""
-    settled = [state in SETTLED for state in run.states]
-    for position, (parents, children) in enumerate(zip(run.graph.parents, run.graph.children, strict=True)):
-        run.open[position] = sum(not settled[parent] for parent in parents)
-        run.owed[position] = sum(not settled[child] for child in children)
-        if run.owed[position] == 0:
-            run.outputs[position] = None
-    succeeded = (position for position, state in enumerate(run.states) if state is TaskState.SUCCEEDED)
-    run.missing = {each for each in succeeded if run.owed[each] and run.outputs[each] is None}
 
 
 def _begin_again(run: DagRun, again: Iterable[int]) -> list[Command]:

@@ -8,6 +8,7 @@ import pytest
 from nflow.core.dataset import BLOB, Dataset, Ref
 from nflow.core.events import (
     DagFinished,
+    DagReopened,
     OwnerChanged,
     Provenance,
     RemoteError,
@@ -375,6 +376,16 @@ async def test_a_job_that_comes_again_after_the_end_of_its_dag_run_is_done_witho
 
     assert await stage.events() == []
     assert (await stage.bus.read("nflow.job.>")).records == []
+
+
+async def test_a_driver_stands_down_when_its_dag_run_is_reopened(stage_of):
+    """It was given up, and has another job; what this driver has folded is not what it would have to know."""
+    stage = await stage_of("a")
+
+    await stage.bus.append(stage.engine.subjects.stop(RUN, DAG), pack_events([DagReopened(number=1)]))
+
+    with pytest.raises(Fenced):
+        await stage.driving
 
 
 async def test_an_owner_of_long_ago_does_not_stop_the_run(stage_of, other_engine, bus):
