@@ -136,6 +136,7 @@ class Driver(ABC):
         await self.follower.reach(owner.seq)
         if not self._ended.done():  # what was read may have ended it
             await self._look_up()
+        if not self._ended.done():
             self.engine.reconciler.add(self.follower.check)
             self.live = True
             self._perform(self._outstanding())

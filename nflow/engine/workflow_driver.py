@@ -17,7 +17,7 @@ from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
 from nflow.engine.reopening import enqueue_anew, reopen_dag
 from nflow.engine.runs import AT_THE_END, RunEntry
-from nflow.wire.messages import pack_events, unpack_events
+from nflow.wire.messages import pack_events, pack_job, unpack_events
 
 
 class WorkflowDriver(Driver):
@@ -185,10 +185,15 @@ class WorkflowDriver(Driver):
             opening=self._machine.openings.get(command.dag, 0),
         )
 
+        subject = self.engine.subjects.job_dag(job.queue, self.run, job.dag)
+        if not job.opening:
+            await self.engine.bus.enqueue(subject, pack_job(job))
+            return
+
         def is_over(there: Message) -> bool:
             return isinstance(there, DagJob) and there.opening < job.opening
 
-        await enqueue_anew(self.engine.bus, self.engine.subjects.job_dag(job.queue, self.run, job.dag), job, is_over)
+        await enqueue_anew(self.engine.bus, subject, job, is_over)
 
     async def _stop_dag(self, command: StopDag) -> None:
         await self._reopen_dag(command.dag)
