@@ -516,7 +516,7 @@ async def test_a_run_whose_driver_died_in_the_moment_of_its_end_goes_on_at_once(
     assert not second.engine.holdings
 
 
-@pytest.mark.parametrize("writes", range(24))
+@pytest.mark.parametrize("writes", range(34))
 async def test_wherever_the_worker_dies_another_one_brings_it_to_the_same_end(site, client, broken, writes):
     async def start(scene):
         await scene.call("start_dag", ("sub", "key", None))
@@ -532,8 +532,9 @@ async def test_wherever_the_worker_dies_another_one_brings_it_to_the_same_end(si
     await client.retry(run)
 
     bus.writes_left = writes
-    await site.clock.advance(0.0)
-    crew.close()
+    for _ in range(5):
+        await site.clock.advance(0.0)
+    crew.die()
     await site.crew("w2", slots=2)
 
     assert await ended(site, run, 1) is Status.SUCCEEDED
@@ -542,3 +543,33 @@ async def test_wherever_the_worker_dies_another_one_brings_it_to_the_same_end(si
     assert Counter(task for task, _ in done) == {"a": 1, "b": 1, "c": 1, "x": 1, "y": 1}
     assert len(await site.of(run, RunRetried)) == 1
     assert len(await site.of(run, DagReopened)) == 2
+
+
+@pytest.mark.parametrize("writes", range(36))
+async def test_wherever_the_worker_dies_what_is_done_again_is_done_once(site, client, broken, writes):
+    async def start(scene):
+        suffix = f"@{scene.job.renewed}" if scene.job.renewed else ""
+        await scene.call("start_dag", ("sub", f"key{suffix}", None))
+
+    site.scripts["a"] = start
+    bus = FrailBus(site.server)
+    crew = Crew(bus, "frail", site.scripts, slots=2)
+    site.crews.append(crew)
+    await crew.serve()
+    await site.clock.advance(2.5)
+    run = await failed_run(site, broken, main="r>a>c", sub="x>y")
+    await client.retry(run, tasks=["a"], parameters={"limit": encode(7)})
+
+    bus.writes_left = writes
+    for _ in range(5):
+        await site.clock.advance(0.0)
+    crew.die()
+    await site.crew("w2", slots=2)
+
+    assert await ended(site, run, 1) is Status.SUCCEEDED
+    ends = [(event.dag, event.opening) for event in await site.of(run, DagFinished) if event.status is Status.SUCCEEDED]
+    assert sorted(ends)[-2:] == [("main:1", 1), ("sub:2", 0)]
+    assert [event.dag for event in await site.of(run, DagStarted)] == ["main:1", "sub:1", "sub:2"]
+    done = Counter(event.task for event in await site.of(run, TaskSucceeded))
+    assert (done["r"], done["x"], done["y"], done["a"]) == (1, 2, 1, 2)
+    assert len(await site.of(run, RunRetried)) == len(await site.of(run, DagReopened)) == 1
