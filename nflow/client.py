@@ -3,21 +3,24 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from nflow.bus.port import Record
 from nflow.core.dataset import INLINE_SIZE_BYTES, Ref
-from nflow.core.events import Event, RunFinished, StopRequested
+from nflow.core.events import Event, RunFinished, RunRetried, StopRequested
 from nflow.core.ids import DagId, RunId
-from nflow.core.jobs import WorkflowJob
+from nflow.core.jobs import Job, WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.log import Follower, events_of
 from nflow.engine.ownership import owner_in
+from nflow.engine.reopening import enqueue_anew
+from nflow.engine.retrying import Past, job_of, past_of, refuse_if_needless, reopening_of
 from nflow.engine.runs import RunEntry
-from nflow.errors import LogDamaged, MessageError, SchemaTooNew, StorageFull
+from nflow.errors import LogDamaged, MessageError, SchemaTooNew, StorageFull, UsageError
 from nflow.models.workflow import Workflow
 from nflow.shipment import Shipment, pack
 from nflow.wire.messages import pack_events, pack_job
@@ -90,16 +93,83 @@ class Client:
         await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))
         return job
 
-    async def wait(self, run: RunId) -> RunFinished:
-        """Return how a run ended, once it has."""
-        ended: asyncio.Future[RunFinished] = asyncio.get_running_loop().create_future()
+    async def wait(self, run: RunId, *, opening: int = 0) -> RunFinished:
+        """Return how a run ended, once it has; one that was retried, for the last time.
+
+        Args:
+            run: The run.
+            opening: The number of a retry, as `retry` returned it: an end that came before does not count.
+        """
+        news = asyncio.Event()
+        ends: list[RunFinished] = []
 
         def on_event(event: Event, _: Record) -> None:
-            if isinstance(event, RunFinished) and not ended.done():
-                ended.set_result(event)
+            match event:
+                case RunRetried():
+                    ends.clear()
+                case RunFinished(opening=number) if number >= opening:
+                    ends.append(event)
+                    news.set()
 
         async with Following(self.engine, self.engine.subjects.log(run), on_event) as following:
-            return await following.until(ended)
+            while not ends:
+                news.clear()
+                await following.until(news.wait())
+            return ends[0]
+
+    async def retry(
+        self,
+        run: RunId,
+        *,
+        tasks: Sequence[str] = (),
+        parameters: Mapping[str, Encoded] | None = None,
+        by: str = "a person",
+    ) -> int:
+        """Let a run go on that has ended: what did not succeed begins again, in the same run, with the same code.
+
+        Args:
+            run: The run.
+            tasks: Tasks that are done again with all that follows them, though they succeeded: `reduce`, or with the
+                dag run in front, `sub_dag:2/reduce`.
+            parameters: New values of parameters.
+            by: Who asks, for the records.
+
+        Returns:
+            Which time this is, counted from 1.
+
+        Raises:
+            UsageError: it goes on, is complete, or its data are gone; there is no such task; somebody else retries it.
+        """
+        past = await self.past(run)
+        refuse_if_needless(past, tasks)
+        return await self.reopen(past, tasks=tasks, parameters=parameters, by=by)
+
+    async def past(self, run: RunId) -> Past:
+        """What the log has of a run. Raises UsageError where that is not enough to begin it again."""
+        entry = await self.engine.index.get(run)
+        return await past_of(self.engine, entry or await self.find(run))
+
+    async def reopen(
+        self, past: Past, *, tasks: Sequence[str], parameters: Mapping[str, Encoded] | None = None, by: str
+    ) -> int:
+        """Let a run go on whose `past` was looked at. See `retry`."""
+        run = past.entry.run
+        reopening = reopening_of(past, tasks, {}, by)  # bad input is told before anything is stored
+        if parameters:
+            values = {name: await self._parameter(run, value) for name, value in parameters.items()}
+            reopening = replace(reopening, parameters=values)
+
+        def is_over(there: Job) -> bool:
+            earlier = there.reopening if isinstance(there, WorkflowJob) else None
+            return (earlier.number if earlier else 0) < reopening.number
+
+        version = await self.engine.index.version(run)
+        # As with a submission, the acknowledgement of this job is the point from which it holds.
+        subject = self.engine.subjects.job_workflow(past.queue, run)
+        if not await enqueue_anew(self.engine.bus, subject, job_of(past, reopening), is_over):
+            raise UsageError(f"Run {run} ({past.entry.workflow}) was retried a moment ago, and is about to go on.")
+        await self.engine.index.announce(replace(past.entry, state="waiting", ended=None, reason=""), after=version)
+        return reopening.number
 
     async def stop(
         self, run: RunId, *, dag: str | None = None, grace: float | None = None, by: str = "a person"

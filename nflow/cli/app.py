@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 import typer
 
 from nflow import __version__, loop
-from nflow.cli import check, dead, doctor, examples, listing, run, server, start, status, stop, store, worker
+from nflow.cli import check, dead, doctor, examples, listing, retry, run, server, start, status, stop, store, worker
 from nflow.cli.edge import DEBUG, guarded
 from nflow.cli.reading import leave
 
@@ -46,6 +46,7 @@ def nflow(
 app.command("run")(run.run)
 app.command("start")(start.start)
 app.command("stop")(stop.stop)
+app.command("retry")(retry.retry)
 app.command("status")(status.status)
 app.command("list")(listing.list_)
 app.command("check")(check.check)

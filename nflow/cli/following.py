@@ -18,9 +18,9 @@ from nflow.core.events import Event, RunStarted
 from nflow.core.ids import RunId
 from nflow.core.spec import WorkflowSpec
 from nflow.engine.engine import Engine
+from nflow.engine.log import readable
 from nflow.engine.serving import Needs
 from nflow.errors import BlobLost
-from nflow.wire.messages import unpack_events
 
 P = ParamSpec("P")
 
@@ -71,7 +71,7 @@ def view_of(spec: WorkflowSpec) -> RunView:
 async def view_of_known(engine: Engine, run: RunId) -> RunView:
     """A view of a run that may have begun, with what its log says of its workflow."""
     page = await engine.bus.read(engine.subjects.own(run), limit=1)
-    for started in (event for record in page.records for event in unpack_events(record.payload)):
+    for started in (event for record in page.records for event in readable(record)):
         if isinstance(started, RunStarted):
             with suppress(BlobLost):  # of an old run: all but its sizes and retries is known
                 return view_of(await engine.specs.get(started.spec))
@@ -79,7 +79,15 @@ async def view_of_known(engine: Engine, run: RunId) -> RunView:
 
 
 async def follow(
-    client: Client, run: RunId, view: RunView, stage: Stage, *, with_lines: bool, needs: Needs | None = None
+    client: Client,
+    run: RunId,
+    view: RunView,
+    stage: Stage,
+    *,
+    with_lines: bool,
+    needs: Needs | None = None,
+    opening: int = 0,
+    after: int = 0,
 ) -> None:
     """Show a run until it has ended. The view knows the rest.
 
@@ -90,6 +98,8 @@ async def follow(
         stage: Shows it.
         with_lines: Show what its tasks write, too.
         needs: Queues that others are to serve; that nobody does is told. None: this process serves them.
+        opening: The retry that is followed; what was before it is taken in without a word.
+        after: The last line that was written before.
     """
     engine, screen = client.engine, stage.screen
     over = asyncio.Event()
@@ -97,12 +107,13 @@ async def follow(
 
     def on_event(event: Event, record: Record) -> None:
         view.take(event, record)
-        for text in view.news:
-            stage.note(text)
+        if view.opening >= opening:
+            for text in view.news:
+                stage.note(text)
         view.news.clear()
         if lookout is not None:
             lookout.on_event()
-        if view.finished:
+        if view.finished and view.finished.opening >= opening:
             over.set()
 
     async with AsyncExitStack() as around:
@@ -113,7 +124,8 @@ async def follow(
             await around.enter_async_context(lookout)
         following = await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
-            await around.enter_async_context(Lines(engine, run, lambda lines: stage.show(screen.lines, lines)))
+            lines = Lines(engine, run, lambda lines: stage.show(screen.lines, lines), after=after)
+            await around.enter_async_context(lines)
         await following.until(over.wait())
 
 

@@ -21,11 +21,13 @@ class Lines:
     that prints without end fills no memory here, and a reader that pauses holds up nothing but what it reads.
     """
 
-    def __init__(self, engine: Engine, run: RunId, show: Callable[[Sequence[Line]], Awaitable[object]]) -> None:
+    def __init__(
+        self, engine: Engine, run: RunId, show: Callable[[Sequence[Line]], Awaitable[object]], *, after: int = 0
+    ) -> None:
         self._engine = engine
         self._subject = engine.subjects.lines_of(run)
         self._show = show
-        self._seen = 0
+        self._seen = after
         self._news = asyncio.Event()
         self._ending = False
         self._reading: asyncio.Task[None] | None = None
@@ -74,6 +76,17 @@ class Lines:
         """Once per lease period: a push may have been lost."""
         self._news.set()
         return 0
+
+
+async def last_line(engine: Engine, run: RunId) -> int:
+    """Where the lines of a run end by now, without reading them: each look leaps over as many as are still to come."""
+    at, pending = 0, 1
+    while pending:
+        page = await engine.bus.read(engine.subjects.lines_of(run), after=at + pending - 1, limit=1)
+        if not page.records:
+            return at
+        at, pending = page.records[-1].seq, page.pending
+    return at
 
 
 def _lines(record: Record) -> list[Line]:

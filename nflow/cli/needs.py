@@ -35,12 +35,12 @@ def needs_of(workflow: Workflow, queue: str) -> Needs:
     return Needs(queues=tuple(needed_queues(workflow, queue)), tasks=frozenset(tasks), python=python_tag())
 
 
-async def advice(engine: "Engine", workflow: Workflow, queue: str) -> str | None:
-    """What a person should do for a run of this workflow to go on; None if there are workers for all of it."""
+async def advice(engine: "Engine", needs: Needs) -> str | None:
+    """What a person should do for a run to go on that needs this; None if there are workers for all of it."""
     from nflow.worker.heartbeat import workers  # noqa: PLC0415 - of the bus, which comes after bad input is told
 
     listed = await workers(engine)
-    lacks = served_by(listed).lacks(needs_of(workflow, queue))
+    lacks = served_by(listed).lacks(needs)
     return lack_of_all(list(lacks.values()), anybody=bool(listed)) if lacks else None
 
 

@@ -63,6 +63,7 @@ def run(  # noqa: PLR0913, PLR0917 - the flags of a command
         head_start.attach()
         from nflow import loop  # noqa: PLC0415 - the bus and all that is needed only from here on
         from nflow.cli.running import Running  # noqa: PLC0415
+        from nflow.cli.undertaking import Submission  # noqa: PLC0415
 
-        running = Running(settings, loaded, shipment, queue=queue, keep_data=keep_data, works=works, as_json=as_json)
-        return loop.run(running.run(head_start))
+        submission = Submission(loaded, shipment, queue=queue, keep_data=keep_data)
+        return loop.run(Running(settings, submission, works=works, as_json=as_json).run(head_start))

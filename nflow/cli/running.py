@@ -1,4 +1,4 @@
-"""`nflow run`: submit, work here where there is no site's server, follow to the end."""
+"""A run in the foreground: begin it, work here where there is no site's server, follow to the end."""
 
 import asyncio
 import json
@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from nflow.cli.edge import FAILED, INTERRUPTED
-from nflow.cli.following import Stage, follow, view_of
+from nflow.cli.following import Stage, follow
 from nflow.cli.headstart import HeadStart
 from nflow.cli.interrupts import Interrupts
 from nflow.cli.leftover import going_on, left_over, still_to_end
-from nflow.cli.needs import needed_queues, needs_of
 from nflow.cli.screen import screen
 from nflow.cli.streams import say
 from nflow.cli.summary import as_json, summary
+from nflow.cli.undertaking import Begun, Undertaking
 from nflow.cli.view import RunView
 from nflow.cli.working import duties_of
 from nflow.client import Client
@@ -22,10 +22,7 @@ from nflow.core.events import Status
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
 from nflow.errors import NflowError
-from nflow.models.workflow import Workflow
 from nflow.session import open_engine
-from nflow.shipment import Shipment
-from nflow.wire.messages import unpack_spec
 from nflow.worker.worker import Worker
 
 #: What ends within so many seconds is not worth a word.
@@ -33,27 +30,15 @@ PROMPT = 0.2
 
 
 class Running:
-    """One `nflow run`."""
+    """One `nflow run` or `nflow retry`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        workflow: Workflow,
-        shipment: Shipment,
-        *,
-        queue: str,
-        keep_data: bool,
-        works: bool,
-        as_json: bool,
-    ) -> None:
+    _stage: Stage
+
+    def __init__(self, settings: Settings, undertaking: Undertaking, *, works: bool, as_json: bool) -> None:
         self._settings = settings
-        self._workflow = workflow
-        self._shipment = shipment
-        self._queue = queue
-        self._keep_data = keep_data
+        self._undertaking = undertaking
         self._works = works
         self._as_json = as_json
-        self._stage = Stage(screen(workflow.name, quiet=as_json))
         self._interrupts = Interrupts()
         self._stopping: asyncio.Task[None] | None = None
         self._code: int | None = None
@@ -63,13 +48,19 @@ class Running:
         try:
             with self._interrupts.caught():
                 async with open_engine(self._settings, attaching=head_start.attachment, works=self._works) as engine:
-                    await self._run(engine, head_start)
+                    await self._undertaking.look(Client(engine), works=self._works)
+                    await self._show(engine, head_start)
         except asyncio.CancelledError:
             if not self._interrupts.count:
                 raise
+        return INTERRUPTED if self._code is None else self._code
+
+    async def _show(self, engine: Engine, head_start: HeadStart) -> None:
+        self._stage = Stage(screen(self._undertaking.name, quiet=self._as_json))
+        try:
+            await self._run(engine, head_start)
         finally:
             self._stage.close()
-        return INTERRUPTED if self._code is None else self._code
 
     async def _run(self, engine: Engine, head_start: HeadStart) -> None:
         client = Client(engine)
@@ -77,28 +68,38 @@ class Running:
         if before:
             self._stage.note(going_on(before))
         async with self._working(engine, head_start):
-            run = await client.send(self._shipment, queue=self._queue, keep_data=self._keep_data)
-            view = view_of(unpack_spec(self._shipment.spec))
-            await self._follow(client, run, view)
+            begun = await self._undertaking.begin(client)
+            view = self._undertaking.view()
+            await self._follow(client, begun, view)
             self._code = self._code_of(view)
-            await self._tell(run, view)
-        if before and (after := [entry for entry in await left_over(client) if entry.run != run]):
+            await self._tell(begun.run, view)
+        if before and (after := [entry for entry in await left_over(client) if entry.run != begun.run]):
             self._stage.note(still_to_end(after))
 
-    async def _follow(self, client: Client, run: RunId, view: RunView) -> None:
+    async def _follow(self, client: Client, begun: Begun, view: RunView) -> None:
+        run = begun.run
         try:
             with self._interrupts.first(lambda: self._stop(client, run)):
-                needs = None if self._works else needs_of(self._workflow, self._queue)
-                await follow(client, run, view, self._stage, with_lines=True, needs=needs)
+                needs = None if self._works else self._undertaking.needs
+                await follow(
+                    client,
+                    run,
+                    view,
+                    self._stage,
+                    with_lines=True,
+                    needs=needs,
+                    opening=begun.opening,
+                    after=begun.after,
+                )
         except asyncio.CancelledError:
             how = "To go on: nflow worker" if self._works else f"To stop it: nflow stop {run}"
-            self._stage.note(f"Left {self._workflow.name} ({run}) as it is. {how}")
+            self._stage.note(f"Left {self._undertaking.name} ({run}) as it is. {how}")
             if self._as_json:
                 await self._tell(run, view)
             raise
 
     def _stop(self, client: Client, run: RunId) -> None:
-        self._stage.note(f"Stopping {self._workflow.name}; press Ctrl-C again to leave it as it is.")
+        self._stage.note(f"Stopping {self._undertaking.name}; press Ctrl-C again to leave it as it is.")
         self._stopping = asyncio.ensure_future(self._ask_to_stop(client, run))
 
     async def _ask_to_stop(self, client: Client, run: RunId) -> None:
@@ -115,9 +116,9 @@ class Running:
 
     async def _tell(self, run: RunId, view: RunView) -> None:
         if self._as_json:
-            say(json.dumps(as_json(self._workflow.name, run, view), indent=2))
+            say(json.dumps(as_json(self._undertaking.name, run, view), indent=2))
         else:
-            await self._stage.summary(summary(self._workflow.name, run, view))
+            await self._stage.summary(summary(self._undertaking.name, run, view))
 
     # --- working here ---
 
@@ -126,7 +127,7 @@ class Running:
         if not self._works:
             yield
             return
-        duties = duties_of(self._settings, needed_queues(self._workflow, self._queue))
+        duties = duties_of(self._settings, self._undertaking.needs.queues)
         worker = Worker(engine, duties, head_start.take_slots())
         try:
             await worker.start()

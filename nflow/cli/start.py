@@ -71,7 +71,7 @@ async def _start(
         sys.stdout.flush()
         if wait:
             return await _wait(client, run, shipment, needs_of(workflow, queue))
-        if text := await advice(engine, workflow, queue):
+        if text := await advice(engine, needs_of(workflow, queue)):
             sys.stderr.write(f"{text}\n")
         return 0
 

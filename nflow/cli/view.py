@@ -11,7 +11,9 @@ from nflow.core.events import (
     DagStarted,
     Event,
     RunFinished,
+    RunRetried,
     RunStarted,
+    Status,
     StopRequested,
     TaskAborted,
     TaskCancelled,
@@ -80,25 +82,45 @@ class _Dag:
 
     total: int
     running: dict[TaskId, None] = field(default_factory=dict)  # a dict, for it keeps the order of their starts
-    settled: set[TaskId] = field(default_factory=set)
+    settled: dict[TaskId, tuple[str, int]] = field(default_factory=dict)  # how, and in which attempt
     counts: Counter[str] = field(default_factory=Counter)
+    tried: dict[TaskId, int] = field(default_factory=dict)  # attempts of tasks that have failed
+    bases: dict[TaskId, int] = field(default_factory=dict)  # those from before it was reopened
 
     def take(self, event: TaskEvent, *, is_over: bool) -> None:
         match event:
-            case TaskStarted(task=task) if task not in self.settled:
+            case TaskStarted(task=task, attempt=attempt) if attempt > self.settled.get(task, ("", 0))[1]:
+                self._unsettle(task)
                 self.running[task] = None
             case TaskReleased(task=task):
                 self.running.pop(task, None)
             case TaskFailed(task=task) if not is_over:
                 self.running.pop(task, None)
             case _ if (state := _ENDS.get(type(event))) is not None:
-                self._settle(event.task, state)
+                self._settle(event.task, state, getattr(event, "attempt", 0))
 
-    def _settle(self, task: TaskId, state: str) -> None:
+    def reopened(self) -> "_Dag":
+        """It begins again: what succeeded counts, and what was skipped, as far as is known."""
+        kept = {task: how for task, how in self.settled.items() if how[0] in ("succeeded", "skipped")}
+        counts = Counter(state for state, _ in kept.values())
+        return _Dag(total=self.total, settled=kept, counts=counts, tried=self.tried, bases=dict(self.tried))
+
+    def ended(self, event: DagFinished) -> "_Dag":
+        """What is kept of it: its counts, and of one that may begin again what had succeeded."""
+        ends = {state: getattr(event, state) for state in ("succeeded", "failed", "skipped", "cancelled")}
+        counts = Counter({state: count for state, count in ends.items() if count})
+        settled = {} if event.status is Status.SUCCEEDED else self.settled
+        return _Dag(total=self.total, settled=settled, counts=counts, tried=self.tried)
+
+    def _settle(self, task: TaskId, state: str, attempt: int) -> None:
         self.running.pop(task, None)
         if task not in self.settled:
-            self.settled.add(task)
+            self.settled[task] = state, attempt
             self.counts[state] += 1
+
+    def _unsettle(self, task: TaskId) -> None:
+        if (before := self.settled.pop(task, None)) is not None:
+            self.counts[before[0]] -= 1
 
 
 class RunView:
@@ -114,13 +136,14 @@ class RunView:
         self.started: float | None = None  #: seconds since the epoch, by the server's clock; so is `ended`
         self.ended: float | None = None
         self.finished: RunFinished | None = None
+        self.opening = 0  #: how often it was retried
         self.stopping: str | None = None
         self.failures: list[Failure] = []  #: the first ones
         self.news: list[str] = []  #: what a person should be told once; for whoever tells it to clear
         self._sizes = sizes
         self._retries = retries or {}
         self._flying: dict[DagId, _Dag] = {}
-        self._over: set[DagId] = set()
+        self._over: dict[DagId, _Dag] = {}
         self._names: dict[str, DagId] = {}  # the dags that subjects name by a digest
         self._counts: Counter[str] = Counter()  # of dag runs that are over
 
@@ -163,17 +186,32 @@ class RunView:
             case DagStarted(dag=dag):
                 self._names[token(dag)] = dag
                 self._dag(dag)
-            case DagFinished(dag=dag) if dag not in self._over:
-                self._flying.pop(dag, None)
-                self._over.add(dag)
-                ends = {state: getattr(event, state) for state in ("succeeded", "failed", "skipped", "cancelled")}
-                self._counts.update({state: count for state, count in ends.items() if count})
+            case DagFinished(dag=dag) if (flying := self._dag(dag)) is not None:
+                self._over[dag] = flying.ended(event)
+                self._counts += self._over[dag].counts
+                del self._flying[dag]
+            case RunRetried():
+                self._reopen(event, record.at)
             case StopRequested(reason=reason, dag=None):
                 self.stopping = self.stopping or reason
             case RunFinished():
                 self.finished, self.ended = event, record.at
             case TaskEvent():
                 self._take_of_task(event, self._dag_of(record))
+
+    def _reopen(self, event: RunRetried, at: float) -> None:
+        self.opening, self.started = event.number, at
+        self.finished = self.ended = self.stopping = None
+        self.failures.clear()
+        for dag in event.superseded:  # whatever became of it, others take its place
+            if dag in self._over:
+                self._counts -= self._over[dag].counts
+                self._over[dag] = _Dag(total=0)
+        for dag in event.dags:
+            if dag in self._over:
+                over = self._over.pop(dag)
+                self._counts -= over.counts
+                self._flying[dag] = over.reopened()
 
     def _take_of_task(self, event: TaskEvent, name: DagId) -> None:
         dag = self._dag(name)
@@ -186,13 +224,17 @@ class RunView:
     def _is_tried_again(self, event: TaskFailed, name: DagId) -> bool:
         """Whether another attempt follows; the news of it are kept to be told."""
         retry = self._retries.get((dag_name_of(name), event.task))
-        pause = pause_after(retry, event.attempt, event.error, seed=(name, event.task))
+        dag = self._dag(name)
+        attempt = event.attempt - (dag.bases.get(event.task, 0) if dag else 0)
+        if dag is not None:
+            dag.tried[event.task] = event.attempt
+        pause = pause_after(retry, attempt, event.error, seed=(name, event.task))
         if retry is None or pause is None or self.stopping is not None:
             return False
         what = event.error.words.partition("\n")[0]
         self.news.append(
             f"{name}/{event.task} failed on {event.provenance.host}: {what}. "
-            f"Attempt {event.attempt + 1} of {retry.attempts} follows in {pause:.3g} s."
+            f"Attempt {attempt + 1} of {retry.attempts} follows in {pause:.3g} s."
         )
         return True
 

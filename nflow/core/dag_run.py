@@ -8,8 +8,10 @@ The rules of skipping are Lightflow's.
 from collections.abc import Iterable
 
 from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun, WakeLater
-from nflow.core.dag_state import SETTLED, DagRun, TaskState, check_invariants, input_of, story
+from nflow.core.dag_reopening import reopen, reopens, supply
+from nflow.core.dag_state import SETTLED, DagRun, TaskState, check_invariants, input_of, missing_outputs, story
 from nflow.core.events import (
+    DagReopened,
     Event,
     OwnerChanged,
     Status,
@@ -36,8 +38,10 @@ __all__ = [
     "begin",
     "check_invariants",
     "input_of",
+    "missing_outputs",
     "outstanding",
     "story",
+    "supply",
     "wake",
 ]
 
@@ -56,7 +60,7 @@ def apply(run: DagRun, event: Event) -> list[Command]:
     Raises:
         UnknownEvent: the event is of no known type, or of a task that the dag does not have.
     """
-    was_settled = run.is_settled
+    was_settled = run.is_settled and not reopens(run, event)
     commands = _take(run, event)
     if run.is_settled and not was_settled:
         commands.append(_finish(run))
@@ -94,11 +98,13 @@ def _take(run: DagRun, event: Event) -> list[Command]:
     match event:
         case TaskEvent(task=task) if task in run.graph.index:
             return _take_of_task(run, run.graph.index[task], event)
-        case StopRequested() if run.is_settled:
+        case StopRequested(opening=opening) if run.is_settled or opening < run.opening:
             return []
         case StopRequested(reason=reason):
             run.stop = run.stop or event
             return _stop(run, reason)
+        case DagReopened(number=number, redo=redo):
+            return _begin_again(run, reopen(run, number, redo)) if reopens(run, event) else []
         case OwnerChanged():
             return []
         case _:
@@ -113,12 +119,36 @@ def _take_of_task(run: DagRun, position: int, event: TaskEvent) -> list[Command]
             return _released(run, position, (attempt, execution))
         case TaskSucceeded() | TaskFailed() | TaskAborted():
             return _ended(run, position, event)
-        case TaskSkipped():
-            return _recorded_as_skipped(run, position)
-        case TaskCancelled(reason=reason):
-            return _recorded_as_cancelled(run, position, reason)
+        case TaskSkipped(opening=opening):
+            return _recorded_as_skipped(run, position) if opening >= run.opening else []
+        case TaskCancelled():
+            return _recorded_as_cancelled(run, position, event)
         case _:
             raise UnknownEvent(event, story(run))
+
+
+# --- begun again -----------------------------------------------------------------------------------------------------
+
+
+def _begin_again(run: DagRun, again: Iterable[int]) -> list[Command]:
+    """What follows for the tasks without an open predecessor: they become ready, or are skipped."""
+    ready: list[int] = []
+    skipped: list[int] = []
+    for position in sorted(each for each in again if run.open[each] == 0):
+        if run.graph.parents[position] and not _may_run(run, position):
+            run.move(position, TaskState.SKIPPED, derived=_skip(run, position))
+            skipped.append(position)
+        else:
+            run.move(position, TaskState.READY)
+            ready.append(position)
+    for position in tuple(skipped):
+        more_ready, more_skipped = _woken_by(run, position)
+        ready += more_ready
+        skipped += more_skipped
+    return [
+        *_record(run.unseen[each] for each in sorted(skipped)),
+        *(_next_step(run, each) for each in sorted(ready)),
+    ]
 
 
 # --- what the log says of one task -----------------------------------------------------------------------------------
@@ -169,7 +199,8 @@ def _ended(run: DagRun, position: int, event: TaskSucceeded | TaskFailed | TaskA
 def _failed(run: DagRun, position: int, event: TaskFailed) -> list[Command]:
     """An attempt failed. Whether another one follows does not depend on a stop, which may be read before or after."""
     task, error = run.spec.tasks[position], event.error
-    pause = pause_after(task.retry, event.attempt, error, seed=(run.id, task.id))
+    attempt = event.attempt - run.bases.get(position, 0)
+    pause = pause_after(task.retry, attempt, error, seed=(run.id, task.id))
     if pause is not None:
         run.claims[position] = (event.attempt + 1, 0)
         run.pauses[position] = pause
@@ -187,9 +218,9 @@ def _failed(run: DagRun, position: int, event: TaskFailed) -> list[Command]:
 
 def _succeeded(run: DagRun, position: int, event: TaskSucceeded) -> list[Command]:
     run.move(position, TaskState.SUCCEEDED)
+    run.limits[position] = None if event.limit is None else frozenset(event.limit)
     if run.owed[position]:
         run.outputs[position] = event.output
-        run.limits[position] = None if event.limit is None else frozenset(event.limit)
     return _wake(run, position)
 
 
@@ -207,11 +238,15 @@ def _recorded_as_skipped(run: DagRun, position: int) -> list[Command]:
     return []
 
 
-def _recorded_as_cancelled(run: DagRun, position: int, reason: str) -> list[Command]:
-    if run.states[position] in SETTLED and position not in run.unseen:
+def _recorded_as_cancelled(run: DagRun, position: int, event: TaskCancelled) -> list[Command]:
+    attempt, _ = run.claims[position]
+    is_old = event.attempt < attempt if event.attempt else event.opening < run.opening
+    if is_old or (run.states[position] in SETTLED and position not in run.unseen):
         return []
+    if event.attempt:
+        run.claims[position] = max(run.claims[position], (event.attempt, 1))  # it was dispatched, and is used up
     run.move(position, TaskState.CANCELLED)
-    return _stop(run, reason)  # nothing is cancelled but in a stop, even if what stopped the dag was not read yet
+    return _stop(run, event.reason)  # nothing is cancelled but in a stop, even if what stopped the dag was not read yet
 
 
 # --- what follows for the others -------------------------------------------------------------------------------------
@@ -249,7 +284,7 @@ def _woken_by(run: DagRun, position: int) -> tuple[list[int], list[int]]:
             if not _may_run(run, child):
                 told.append(child)
                 if state is TaskState.WAITING:
-                    run.move(child, TaskState.SKIPPED, derived=TaskSkipped(task=run.spec.tasks[child].id))
+                    run.move(child, TaskState.SKIPPED, derived=_skip(run, child))
                     skipped.append(child)
             elif _is_open(run, child):
                 run.move(child, TaskState.READY)
@@ -275,7 +310,12 @@ def _let_go(run: DagRun, position: int) -> None:
     for parent in run.graph.parents[position]:
         run.owed[parent] -= 1
         if run.owed[parent] == 0:
-            run.outputs[parent] = run.limits[parent] = None
+            run.outputs[parent] = None  # not its limits: a dag run that is reopened judges skips once more
+            run.missing.discard(parent)
+
+
+def _skip(run: DagRun, position: int) -> TaskSkipped:
+    return TaskSkipped(task=run.spec.tasks[position].id, opening=run.opening)
 
 
 def _stop(run: DagRun, reason: str, cause: StopRun | None = None) -> list[Command]:
@@ -287,7 +327,8 @@ def _stop(run: DagRun, reason: str, cause: StopRun | None = None) -> list[Comman
     tasks = run.spec.tasks
     waiting = [position for position, state in enumerate(run.states) if state is TaskState.WAITING]
     for position in waiting:
-        run.move(position, TaskState.CANCELLED, derived=TaskCancelled(task=tasks[position].id, reason=reason))
+        cancelled = TaskCancelled(task=tasks[position].id, reason=reason, opening=run.opening)
+        run.move(position, TaskState.CANCELLED, derived=cancelled)
     ready = [position for position, state in enumerate(run.states) if state in (TaskState.READY, TaskState.RETRYING)]
     return [*_record(run.unseen[each] for each in waiting), *tell, *(_next_step(run, each) for each in ready)]
 

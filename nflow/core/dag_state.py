@@ -55,6 +55,10 @@ class DagRun:
     unseen: dict[int, TaskEvent] = field(init=False, default_factory=dict)
     stop: StopRequested | None = field(init=False, default=None)  #: the first one that was read
     stopping: str | None = field(init=False, default=None)  #: why nothing starts any more
+    opening: int = field(init=False, default=0)  #: the number of the last `DagReopened`
+    bases: dict[int, int] = field(init=False, default_factory=dict)  #: attempts before that, which do not count
+    renewed: dict[int, int] = field(init=False, default_factory=dict)  #: openings in which tasks were to be done again
+    missing: set[int] = field(init=False, default_factory=set)  #: outputs that are asked for again, and not at hand
     cause: StopRun | None = field(init=False, default=None)  #: the task of this dag run that ends the whole run
 
     def __post_init__(self) -> None:
@@ -86,6 +90,10 @@ class DagRun:
         """How far a task is."""
         return self.states[self.graph.index[task]]
 
+    def renewed_in(self, task: TaskId) -> int:
+        """The opening in which a task was last to be done again; 0 for none."""
+        return self.renewed.get(self.graph.index[task], 0) if self.renewed else 0
+
     def tasks_in(self, state: TaskState) -> list[TaskId]:
         """The tasks that are just so far, as declared."""
         return [task.id for task, at in zip(self.spec.tasks, self.states, strict=True) if at is state]
@@ -100,6 +108,11 @@ class DagRun:
         self.unseen.pop(position, None)
         if derived is not None:
             self.unseen[position] = derived
+
+
+def missing_outputs(run: DagRun) -> list[TaskId]:
+    """Tasks that succeeded long ago and whose outputs are needed once more; `supply` takes what the log has of them."""
+    return [run.spec.tasks[position].id for position in sorted(run.missing)]
 
 
 def input_of(run: DagRun, task: TaskId) -> TaskInput:
@@ -176,5 +189,7 @@ def _check_progress(run: DagRun, at: str) -> None:
         assert run.open[position] == sum(run.states[parent] not in passed for parent in parents), at
         assert run.owed[position] == sum(run.states[child] not in passed for child in children), at
         assert (state is TaskState.WAITING) <= (run.open[position] > 0), at
-        assert (run.outputs[position] is not None) == (state is TaskState.SUCCEEDED and run.owed[position] > 0), at
-        assert (state is TaskState.READY and run.claims[position] == (1, 0)) <= (run.open[position] == 0), at
+        is_asked_for = state is TaskState.SUCCEEDED and run.owed[position] > 0
+        assert (run.outputs[position] is not None or position in run.missing) == is_asked_for, at
+        is_new = run.claims[position] == (run.bases.get(position, 0) + 1, 0)
+        assert (state is TaskState.READY and is_new) <= (run.open[position] == 0), at

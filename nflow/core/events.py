@@ -77,6 +77,7 @@ class StopRequested(Event):
     status: Status = Status.STOPPED  #: FAILED when a failure is the reason
     grace: float | None = None  #: seconds until running tasks are terminated; None: they are told, and may finish
     dag: DagId | None = None
+    opening: int = 0  #: in the log of a dag: the number of the `DagReopened` that came before; an older one is over
 
 
 # --- the workflow log ------------------------------------------------------------------------------------------------
@@ -90,6 +91,11 @@ class RunStarted(Event):
     spec: str  #: digest of the spec blob
     engine: str
     parameters: Mapping[str, Ref] = field(default_factory=dict)
+    queue: str = ""  #: from here on what else its job said, for a job that begins the run again
+    submitted: float = 0.0
+    directory: str = ""
+    folder: str = ""
+    keep_data: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +124,12 @@ class DagRefused(Event):
     key: str
     reason: str
     unknown: bool = False  #: True: the workflow has no such dag; False: the run is ending
+    opening: int = 0  #: how often the run had been reopened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DagFinished(Event):
-    """A dag run has ended: no task of it is running or ever will. Written by the dag's driver, once."""
+    """A dag run has ended: no task of it is running. Written by the dag's driver, once for each opening."""
 
     dag: DagId
     status: Status
@@ -130,6 +137,7 @@ class DagFinished(Event):
     failed: int = 0
     skipped: int = 0
     cancelled: int = 0
+    opening: int = 0  #: the number of the `RunRetried` that last reopened it: an earlier end does not end it again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +146,33 @@ class RunFinished(Event):
 
     status: Status
     reason: str = ""
+    opening: int = 0  #: how often the run had been reopened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRetried(Event):
+    """The run, which had ended, is open again: what succeeded counts, the rest begins again. Written by the owner."""
+
+    number: int  #: 1 for the first time
+    by: str
+    dags: tuple[DagId, ...] = ()  #: the dag runs that are open again
+    redo: Mapping[DagId, tuple[TaskId, ...]] = field(default_factory=dict)  #: what is done again though it succeeded
+    superseded: tuple[DagId, ...] = ()  #: dag runs that tasks of those had started, and will start anew: they stay over
+    parameters: Mapping[str, Ref] = field(default_factory=dict)  #: those that were given another value
 
 
 # --- a dag run's log -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagReopened(Event):
+    """Tasks that did not succeed are to begin again; stops that came before are over. Written by the workflow's driver.
+
+    It stands where stops do, so that the last word there tells whether the dag run is to stop.
+    """
+
+    number: int  #: that of the `RunRetried` that it follows from
+    redo: tuple[TaskId, ...] = ()  #: tasks that begin again with all their successors though they succeeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +240,8 @@ class TaskAborted(TaskEvent):
 class TaskSkipped(TaskEvent):
     """No predecessor lets the task run. A consequence of other events, recorded for people by the owner."""
 
+    opening: int = 0  #: the number of the `DagReopened` that came before
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCancelled(TaskEvent):
@@ -215,3 +249,5 @@ class TaskCancelled(TaskEvent):
 
     reason: str
     provenance: Provenance | None = None
+    attempt: int = 0  #: the one that is not made, or was ended; 0: it was not to be made yet
+    opening: int = 0  #: the number of the `DagReopened` that came before, where no attempt tells

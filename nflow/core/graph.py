@@ -3,7 +3,7 @@
 Positions count the tasks in the order of their declaration. It never knows what a task does, nor how far a run is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -20,6 +20,22 @@ class Graph:
     children: list[list[int]]
     parents: list[list[int]]
     slots: Mapping[tuple[int, int], tuple[str, ...]]  #: (parent, child) → their edges' aliases, where there are any
+
+    def descendants(self, positions: Iterable[int]) -> list[int]:
+        """These positions, and all that follow them."""
+        found = list(positions)
+        known = set(found)
+        for position in found:  # grows as it goes
+            new = [child for child in self.children[position] if child not in known]
+            found += new
+            known.update(new)
+        return found
+
+    def order(self) -> Iterable[int]:
+        """All positions, predecessors first."""
+        if _is_in_order(self.parents):
+            return range(len(self.parents))
+        return TopologicalSorter(dict(enumerate(self.parents))).static_order()
 
 
 def graph_of(spec: DagSpec) -> Graph:
@@ -62,8 +78,8 @@ def _ends(spec: DagSpec, index: Mapping[TaskId, int], edge: Edge) -> tuple[int, 
 
 
 def _refuse_cycles(spec: DagSpec, parents: list[list[int]]) -> None:
-    if all(parent < child for child, before in enumerate(parents) for parent in before):
-        return  # declared in an order that they can run in: the usual case, and cheaper to see than to sort
+    if _is_in_order(parents):
+        return
     try:
         TopologicalSorter(dict(enumerate(parents))).prepare()
     except CycleError as error:
@@ -71,3 +87,8 @@ def _refuse_cycles(spec: DagSpec, parents: list[list[int]]) -> None:
         raise DirectedAcyclicGraphInvalid(
             f"Dag {spec.name!r} has a cycle: {path}. Take one of these edges out."
         ) from None
+
+
+def _is_in_order(parents: list[list[int]]) -> bool:
+    """Whether tasks are declared in an order that they can run in: the usual case, and cheaper to see than to sort."""
+    return all(parent < child for child, before in enumerate(parents) for parent in before)

@@ -18,6 +18,18 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reopening:
+    """What a run that has ended is to begin again with."""
+
+    number: int  #: of the `RunRetried` that follows; when the log holds it, or a later one, it has been done
+    by: str
+    after: int = 0  #: the last record of the log when it was asked for: stops that came later are meant for it
+    redo: Mapping[DagId, tuple[TaskId, ...]] = field(default_factory=dict)  #: what is done again though it succeeded
+    superseded: tuple[DagId, ...] = ()  #: dag runs that tasks of those had started, and will start anew
+    parameters: Mapping[str, Ref] = field(default_factory=dict)  #: those that are given another value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowJob(Job):
     """Drive a workflow run. Its acknowledgement by the server is what makes a run exist."""
 
@@ -26,6 +38,7 @@ class WorkflowJob(Job):
     submitted: float = 0.0  #: seconds since the epoch, by the server's clock
     parameters: Mapping[str, Ref] = field(default_factory=dict)
     keep_data: bool = False  #: keep the store and the blobs of the run though it succeeds
+    reopening: Reopening | None = None  #: None: it is to begin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +50,7 @@ class DagJob(Job):
     queue: str
     input: TaskInput | None = None
     input_blob: Ref | None = None
+    opening: int = 0  #: the number of the `RunRetried` that reopened the dag run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +66,8 @@ class TaskJob(Job):
     after: int = 0  #: sequence of the last event of this task that the driver knew; the claim is checked against it
     input: TaskInput | None = None
     input_blob: Ref | None = None
+    opening: int = 0  #: of its dag run: stops of an earlier one do not reach it
+    renewed: int = 0  #: the opening in which it was to be done again: since then it asks for dag runs of its own
     timeout: float | None = None  #: seconds that it may take
 
     def execution(self, number: int) -> str:

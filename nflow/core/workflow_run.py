@@ -16,6 +16,7 @@ from nflow.core.events import (
     Event,
     OwnerChanged,
     RunFinished,
+    RunRetried,
     RunStarted,
     Status,
     StopRequested,
@@ -26,12 +27,14 @@ from nflow.core.workflow_state import (
     RunState,
     WorkflowRun,
     autostart_key,
+    can_be_reopened,
     check_invariants,
     name_of,
     next_of,
     number_of,
     request_of,
     story,
+    unasked,
 )
 
 __all__ = [
@@ -40,10 +43,12 @@ __all__ = [
     "apply",
     "autostart_key",
     "begin",
+    "can_be_reopened",
     "check_invariants",
     "outstanding",
     "request_of",
     "story",
+    "unasked",
 ]
 
 
@@ -58,7 +63,7 @@ def apply(run: WorkflowRun, event: Event) -> list[Command]:
     Raises:
         UnknownEvent: the event is of no known type, or belongs to the log of a dag run.
     """
-    was_due = run.is_due
+    was_due = run.is_due and not _reopens(run, event)
     commands = _take(run, event)
     if run.is_due and not was_due:
         commands.append(_finish(run))
@@ -78,15 +83,22 @@ def outstanding(run: WorkflowRun) -> list[Command]:
     return commands
 
 
+def _reopens(run: WorkflowRun, event: Event) -> bool:
+    return isinstance(event, RunRetried) and event.number > run.opening
+
+
 def _take(run: WorkflowRun, event: Event) -> list[Command]:
     match event:
         case DagRequested():
             return _requested(run, event)
         case RunStarted() | DagStarted() | DagRefused() | DagFinished() | StopRequested():
             return _take_of_unfinished(run, event) if run.status is None else []
-        case RunFinished(status=status):
-            run.status = run.status or status
+        case RunFinished(status=status, opening=opening):
+            if opening >= run.opening:
+                run.status = run.status or status
             return []
+        case RunRetried(number=number):
+            return _reopened(run, event) if number > run.opening else []
         case OwnerChanged():
             return []
         case _:
@@ -101,10 +113,10 @@ def _take_of_unfinished(
             return _started(run)
         case DagStarted(key=key, dag=dag):
             return _recorded_as_started(run, key, dag)
-        case DagRefused(key=key):
-            return _recorded_as_refused(run, key)
-        case DagFinished(dag=dag, status=status):
-            return _dag_finished(run, dag, status)
+        case DagRefused(key=key, opening=opening):
+            return _recorded_as_refused(run, key) if opening >= run.opening else []
+        case DagFinished(dag=dag, status=status, opening=opening):
+            return _dag_finished(run, dag, status) if opening >= run.openings.get(dag, 0) else []
         case StopRequested(dag=dag):
             return _stop_requested(run, event) if dag is None else _stop_of_dag_requested(run, event, dag)
 
@@ -118,6 +130,10 @@ def _started(run: WorkflowRun) -> list[Command]:
     run.is_started = True
     if run.stop is not None:
         return []
+    return _start_by_itself(run)
+
+
+def _start_by_itself(run: WorkflowRun) -> list[Command]:
     names = (name for name, dag in run.spec.dags.items() if dag.autostart)
     return _promise(run, {key: name for name in names if (key := autostart_key(name)) not in run.granted})
 
@@ -189,7 +205,7 @@ def _promise(run: WorkflowRun, names: Mapping[str, DagName]) -> list[Command]:
 
 def _refuse(run: WorkflowRun, key: str, reason: str, *, unknown: bool) -> list[Command]:
     run.refused.add(key)
-    run.unseen[key] = DagRefused(key=key, reason=reason, unknown=unknown)
+    run.unseen[key] = DagRefused(key=key, reason=reason, unknown=unknown, opening=run.opening)
     return _record([run.unseen[key]])
 
 
@@ -248,14 +264,40 @@ def _break_promise(run: WorkflowRun, key: str) -> bool:
 
 
 def _forget_request(run: WorkflowRun, dag: DagId) -> None:
-    """Let go of a finished dag run's input. A name that is only promised may yet turn out to be another request's."""
+    """Let go of the input of a dag run that succeeded; another one may begin again.
+
+    A name that is only promised may yet turn out to be another request's.
+    """
     key = run.holders.get(dag)
-    if dag in run.ended and key is not None and key not in run.unseen:
+    if run.ended.get(dag) is Status.SUCCEEDED and key is not None and key not in run.unseen:
         run.requests.pop(key, None)
 
 
 def _count(run: WorkflowRun, dag: DagId) -> None:
     run.highest[name_of(dag)] = max(run.highest.get(name_of(dag), 0), number_of(dag))
+
+
+# --- begun again -----------------------------------------------------------------------------------------------------
+
+
+def _reopened(run: WorkflowRun, event: RunRetried) -> list[Command]:
+    """Go on as if nothing had stopped: who was refused because of that may ask again."""
+    run.opening = event.number
+    run.status = run.stop = None
+    run.stops.clear()
+    run.refused.clear()
+    run.unseen = {key: answer for key, answer in run.unseen.items() if isinstance(answer, DagStarted)}
+    run.superseded.update(event.superseded)
+    wanted = (key for key, dag in run.granted.items() if dag not in run.superseded)
+    run.requests = {key: run.requests[key] for key in wanted if key in run.requests}
+    run.redo = dict(event.redo)
+    again = [dag for dag in event.dags if run.ended.pop(dag, None) is not None]
+    run.openings.update(dict.fromkeys(again, event.number))
+    run.running.update(dict.fromkeys(again))
+    left = (dag for dag, status in run.ended.items() if status is Status.FAILED and dag not in run.superseded)
+    run.first_failed = next(left, None)
+    commands: list[Command] = [_start(run, dag) for dag in again if _can_start(run, dag)]
+    return commands + (_start_by_itself(run) if run.is_started else [])
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

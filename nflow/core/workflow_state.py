@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from nflow.core.events import DagRequested, DagStarted, Event, Status, StopRequested
-from nflow.core.ids import DagId, DagName, RunId
+from nflow.core.ids import DagId, DagName, RunId, TaskId
 
 
 class Blueprint(Protocol):
@@ -58,6 +58,10 @@ class WorkflowRun:
     highest: dict[DagName, int] = field(init=False, default_factory=dict)
     stop: StopRequested | None = field(init=False, default=None)  #: of the whole run; the first one counts
     stops: dict[DagId, StopRequested] = field(init=False, default_factory=dict)  #: of single dag runs
+    opening: int = field(init=False, default=0)  #: the number of the last `RunRetried`
+    openings: dict[DagId, int] = field(init=False, default_factory=dict)  #: of the dag runs that one of them reopened
+    redo: dict[DagId, tuple[TaskId, ...]] = field(init=False, default_factory=dict)  #: what the last one does again
+    superseded: set[DagId] = field(init=False, default_factory=set)  #: however they ended, it does not count any more
 
     @property
     def state(self) -> RunState:
@@ -75,8 +79,20 @@ class WorkflowRun:
 
 
 def request_of(run: WorkflowRun, key: str) -> DagRequested | None:
-    """The request of that key, kept until its dag run has finished; None for a dag that started with the run."""
+    """The request of that key, kept until its dag run has succeeded; None for a dag that started with the run."""
     return run.requests.get(key)
+
+
+def unasked(run: WorkflowRun) -> list[str]:
+    """Keys of requests that were let go, and are needed once more for a dag run that was reopened; the log has them."""
+    keys = (run.holders[dag] for dag in run.running if dag in run.openings)
+    return [key for key in keys if key not in run.requests and key != autostart_key(name_of(run.granted[key]))]
+
+
+def can_be_reopened(run: WorkflowRun) -> list[DagId]:
+    """The dag runs that begin again when the run does: those that ended, and not well."""
+    ended = ((dag, status) for dag, status in run.ended.items() if dag not in run.superseded)
+    return [dag for dag, status in ended if status is not Status.SUCCEEDED]
 
 
 def autostart_key(name: DagName) -> str:

@@ -9,7 +9,18 @@ import logging
 from dataclasses import dataclass
 
 from nflow.bus.port import LEASE, Job, Record
-from nflow.core.events import Event, Provenance, RemoteError, TaskEvent, TaskFailed, TaskReleased, TaskStarted
+from nflow.core.events import (
+    Event,
+    Provenance,
+    RemoteError,
+    TaskAborted,
+    TaskCancelled,
+    TaskEvent,
+    TaskFailed,
+    TaskReleased,
+    TaskStarted,
+    TaskSucceeded,
+)
 from nflow.core.jobs import TaskJob
 from nflow.engine.dead import DeadLetters
 from nflow.engine.engine import Engine
@@ -150,7 +161,7 @@ class Claimer:
                         return None
                 case TaskReleased(attempt=attempt) as released if attempt == task.attempt:
                     expect, execution, lost = last.seq, released.execution + 1, released.lost
-                case TaskFailed(attempt=attempt) if attempt < task.attempt:
+                case ended if is_before(ended, task.attempt):
                     expect = last.seq
                 case _:
                     await self._forget(job)
@@ -199,6 +210,14 @@ def _latest(job: Job, last: Record) -> Event | None:
     except LogDamaged as error:
         _log.error("%s is not run: %s", job.subject, error)
         return None
+
+
+def is_before(event: Event | None, attempt: int) -> bool:
+    """Whether it has ended an attempt before this one, which follows a failure, or a reopening of the dag run."""
+    match event:
+        case TaskFailed() | TaskSucceeded() | TaskAborted() | TaskCancelled():
+            return 0 < event.attempt < attempt
+    return False
 
 
 def lost_too_often(task: TaskJob, earlier: TaskStarted) -> TaskFailed:

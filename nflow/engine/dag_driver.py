@@ -11,13 +11,24 @@ from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, StopRun, W
 from nflow.core.commands import Record as RecordEvents
 from nflow.core.dag_run import DagRun, TaskState
 from nflow.core.dataset import Ref, TaskInput
-from nflow.core.events import DagFinished, Event, StopRequested, TaskCancelled, TaskFailed, TaskReleased, TaskStarted
+from nflow.core.events import (
+    DagFinished,
+    DagReopened,
+    Event,
+    StopRequested,
+    TaskCancelled,
+    TaskEvent,
+    TaskFailed,
+    TaskStarted,
+    TaskSucceeded,
+)
 from nflow.core.ids import DagName, TaskId
 from nflow.core.jobs import DagJob, TaskJob
 from nflow.core.spec import TaskSpec
 from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine, is_light
-from nflow.engine.log import damaged
+from nflow.engine.log import damaged, events_of
+from nflow.engine.reopening import last_end_of
 from nflow.errors import BrokenMessage, Conflict
 from nflow.wire.messages import pack_events, pack_job
 
@@ -37,7 +48,8 @@ class DagDriver(Driver):
         super().__init__(engine, job, message.run, message.dag)
         self._message = message
         self._dag = message.dag
-        self._after: dict[TaskId, int] = {}  # the last event of tasks that will be claimed a second time
+        self._after: dict[TaskId, int] = {}  # the last event of a task on its own subject, but for claims
+        self._own_subject = engine.subjects.own(message.run, message.dag)
         self._failed: dict[TaskId, float] = {}  # when the last attempt's end was recorded, by the server's clock
         self._claims: dict[TaskId, tuple[TaskStarted, Record]] = {}  # the last ones, while the log is being folded
         self._tasks: dict[TaskId, TaskSpec] = {}
@@ -53,13 +65,39 @@ class DagDriver(Driver):
         self._machine = DagRun(self._dag, dag, dag_input)
 
     def _apply(self, event: Event, record: Record) -> list[Command]:
-        if isinstance(event, TaskReleased | TaskFailed):
+        if self.live and isinstance(event, DagReopened):
+            self._on_reopened(event)
+            return []
+        if isinstance(event, TaskEvent) and not isinstance(event, TaskStarted) and record.subject != self._own_subject:
             self._after[event.task] = max(record.seq, self._after.get(event.task, 0))  # pushes may be late
         if isinstance(event, TaskFailed):
             self._failed[event.task] = record.at
         if isinstance(event, TaskStarted) and not self.live:
             self._claims[event.task] = event, record
         return dag_run.apply(self._machine, event)
+
+    def _on_reopened(self, event: DagReopened) -> None:
+        """It has ended, by whatever record, and has another job, whose driver begins with a fold."""
+        if event.number > self._machine.opening and not self.ending:
+            self._stand_down()
+
+    async def _is_over(self) -> bool:
+        _, finished = await last_end_of(self.engine, self.run, self._dag)
+        return finished is not None and finished.opening >= self._message.opening
+
+    async def _has_ended(self, owner: int) -> bool:
+        if not self._message.opening:
+            return False
+        end, _ = await last_end_of(self.engine, self.run, self._dag)
+        return end > owner
+
+    async def _look_up(self) -> None:
+        missing = dag_run.missing_outputs(self._machine)
+        subjects = [self.engine.subjects.task(self.run, self._dag, task) for task in missing]
+        for record in await self.engine.bus.last_of_each(subjects) if subjects else ():
+            for event in events_of(record):
+                if isinstance(event, TaskSucceeded):
+                    dag_run.supply(self._machine, event)
 
     def _outstanding(self) -> list[Command]:
         running = self._machine.tasks_in(TaskState.RUNNING) if self._claims else []
@@ -164,6 +202,8 @@ class DagDriver(Driver):
             after=after,
             input=given,
             input_blob=blob,
+            opening=self._machine.opening,
+            renewed=self._machine.renewed_in(task.id),
             timeout=task.timeout,
         )
         self.engine.bus.post_job(self._job_subject(task, command.attempt), pack_job(job))
@@ -177,7 +217,7 @@ class DagDriver(Driver):
         """Settle a task that nobody has claimed. Should a worker claim it first, its outcome is waited for."""
         task = self._tasks[command.task]
         subject = self.engine.subjects.task(self.run, self._dag, task.id)
-        cancelled = TaskCancelled(task=task.id, reason=command.reason)
+        cancelled = TaskCancelled(task=task.id, reason=command.reason, attempt=command.attempt)
         try:
             await self.engine.bus.append(subject, pack_events([cancelled]), expect=after)
         except Conflict:
@@ -186,12 +226,18 @@ class DagDriver(Driver):
 
     async def _stop_run(self, command: StopRun) -> None:
         stop = StopRequested(reason=command.reason, by=command.by, status=command.status)
-        await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]))
+        # An owner of long ago must not stop a run that was reopened since.
+        await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]), guard=self.guard)
 
     async def _finish(self, command: FinishDag) -> None:
         self.ending = True
         await self.recorded()
         await asyncio.gather(*self._before_end)
+        opening = self._machine.opening
+        earlier, end = await last_end_of(self.engine, self.run, self._dag) if opening else (0, None)
+        if end is not None and end.opening >= opening:
+            self.end()
+            return
         finished = DagFinished(
             dag=self._dag,
             status=command.status,
@@ -199,10 +245,11 @@ class DagDriver(Driver):
             failed=command.failed,
             skipped=command.skipped,
             cancelled=command.cancelled,
+            opening=opening,
         )
         with suppress(Conflict):  # an earlier driver of this dag run had come so far
             await self.engine.bus.append(
-                self.engine.subjects.dag_finished(self.run, self._dag), pack_events([finished]), expect=0
+                self.engine.subjects.dag_finished(self.run, self._dag), pack_events([finished]), expect=earlier
             )
         self.end()
 

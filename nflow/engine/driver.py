@@ -47,9 +47,12 @@ class Driver(ABC):
         """
         if not self.engine.holdings.add(self.job, still_mine=self._still_mine, stand_down=self._stand_down):
             raise NotOwner
+        if self.job.deliveries > 1 and await self._is_over():
+            await self._let_go()
+            return
         subjects = self.engine.subjects
         self._owner = await take_ownership(
-            self.engine.bus, self.job, subjects.owner(self.run, self.dag), self.engine.holdings
+            self.engine.bus, self.job, subjects.owner(self.run, self.dag), self.engine.holdings, self._has_ended
         )
         self._own = OwnLog(self.engine.bus, subjects.own(self.run, self.dag), self._owner, self._on_unwritten)
         await self._prepare()
@@ -63,8 +66,13 @@ class Driver(ABC):
             self._own.close()
             for work in self._works:
                 work.cancel()
-        await self.job.ack()
-        self.engine.holdings.discard(self.job)
+        await self._let_go()
+
+    @property
+    def guard(self) -> Guard:
+        """The condition of all that only the owner may write."""
+        assert self._owner is not None
+        return self._owner
 
     def record(self, events: Iterable[Event]) -> None:
         """Append to the log as its owner, soon."""
@@ -102,6 +110,14 @@ class Driver(ABC):
         if not self._ended.done():
             self._ended.set_result(None)
 
+    async def _is_over(self) -> bool:
+        """Whether a job that comes once more has nothing left to do; becoming the owner would disturb a later one."""
+        return False
+
+    @abstractmethod
+    async def _has_ended(self, owner: int) -> bool:
+        """Whether the owner of that sequence has recorded the end, after which this job begins it again."""
+
     @abstractmethod
     async def _prepare(self) -> None:
         """Make the machine."""
@@ -118,10 +134,19 @@ class Driver(ABC):
     def _perform(self, commands: list[Command]) -> None:
         """See to it that these are carried out."""
 
+    async def _look_up(self) -> None:  # noqa: B027 - not every machine lets go of what it may need
+        """Read once more what the fold has let go, and needs."""
+
+    async def _let_go(self) -> None:
+        await self.job.ack()
+        self.engine.holdings.discard(self.job)
+
     async def _follow_to_the_end(self, owner: Guard) -> None:
         await self.follower.start()
         await self.follower.reach(owner.seq)
         if not self._ended.done():  # what was read may have ended it
+            await self._look_up()
+        if not self._ended.done():
             self.engine.reconciler.add(self.follower.check)
             self.live = True
             self._perform(self._outstanding())
@@ -169,9 +194,9 @@ class Driver(ABC):
     def _on_work_done(self, work: asyncio.Task[None]) -> None:
         self._works.discard(work)
         if not work.cancelled() and (error := work.exception()) is not None:
-            self._fail(error)
+            self._on_unwritten(error)
 
-    def _on_unwritten(self, error: Exception) -> None:
+    def _on_unwritten(self, error: BaseException) -> None:
         if isinstance(error, Fenced):
             self._stand_down()
         else:

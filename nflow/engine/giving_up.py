@@ -16,6 +16,7 @@ from nflow.core.events import (
     Provenance,
     RemoteError,
     RunFinished,
+    RunRetried,
     Status,
     StopRequested,
     TaskFailed,
@@ -24,8 +25,10 @@ from nflow.core.events import (
 )
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import DagJob, Job, TaskJob, WorkflowJob
+from nflow.engine.claims import is_before
 from nflow.engine.engine import Engine
 from nflow.engine.log import readable
+from nflow.engine.reopening import last_end_of
 from nflow.engine.runs import RunEntry
 from nflow.errors import Conflict, Fenced, SchemaTooNew
 from nflow.wire.messages import pack_events
@@ -60,7 +63,7 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
                 pass
             case TaskStarted(execution=latest) | TaskReleased(execution=latest):
                 execution = latest
-            case TaskFailed(attempt=attempt) if attempt < job.attempt:
+            case ended if is_before(ended, job.attempt):
                 pass
             case _:
                 return
@@ -76,29 +79,34 @@ async def _fail_task(engine: Engine, job: TaskJob, reason: str) -> None:
 
 async def _fail_dag(engine: Engine, job: DagJob, reason: str) -> None:
     """End a dag run that nobody can drive, and its run with it: that one tells the reason."""
-    if await engine.bus.last(engine.subjects.dag_finished(job.run, job.dag)) is not None:
+    earlier, end = await last_end_of(engine, job.run, job.dag)
+    if end is not None and end.opening >= job.opening:
         return
-    stop = StopRequested(
-        reason=f"no worker could drive {job.dag}: {reason}", by=job.dag, status=Status.FAILED, grace=GRACE
-    )
-    await engine.bus.append(engine.subjects.ask(job.run), pack_events([replace(stop, grace=None)]))
+    stop = _stop(f"no worker could drive {job.dag}: {reason}", by=job.dag, opening=job.opening)
+    await engine.bus.append(engine.subjects.ask(job.run), pack_events([replace(stop, grace=None, opening=0)]))
     await engine.bus.append(engine.subjects.stop(job.run, job.dag), pack_events([stop]))
     await engine.bus.purge(engine.subjects.task_jobs(job.run, job.dag))
-    finished = DagFinished(dag=job.dag, status=Status.FAILED)
-    await engine.bus.append(engine.subjects.dag_finished(job.run, job.dag), pack_events([finished]), expect=0)
+    finished = DagFinished(dag=job.dag, status=Status.FAILED, opening=job.opening)
+    await engine.bus.append(engine.subjects.dag_finished(job.run, job.dag), pack_events([finished]), expect=earlier)
+
+
+def _stop(reason: str, *, by: str, opening: int) -> StopRequested:
+    return StopRequested(reason=reason, by=by, status=Status.FAILED, grace=GRACE, opening=opening)
 
 
 async def _fail_run(engine: Engine, job: WorkflowJob, reason: str) -> None:
     """End a run that nobody can drive; those who drive its dags are asked to end them."""
+    opening = job.reopening.number if job.reopening else 0
     last = await engine.bus.last(engine.subjects.own(job.run))
-    if last is not None and isinstance(_latest(last), RunFinished):
+    end = None if last is None else _latest(last)
+    if isinstance(end, RunFinished) and end.opening >= opening:
         return
-    stop = StopRequested(reason=f"no worker could drive the run: {reason}", by=engine.worker, grace=GRACE)
-    for dag in await _running(engine, job.run):
+    for dag, number in (await _running(engine, job.run)).items():
+        stop = _stop(f"no worker could drive the run: {reason}", by=engine.worker, opening=number)
         await engine.bus.append(engine.subjects.stop(job.run, dag), pack_events([stop]))
     owner = engine.subjects.owner(job.run)
     last = await engine.bus.last(owner)
-    finished = RunFinished(status=Status.FAILED, reason=f"no worker could drive it: {reason}")
+    finished = RunFinished(status=Status.FAILED, reason=f"no worker could drive it: {reason}", opening=opening)
     guard = Guard(owner, last.seq if last else 0)
     await engine.bus.append(engine.subjects.own(job.run), pack_events([finished]), guard=guard)
     entry = await engine.index.get(job.run) or RunEntry(
@@ -107,19 +115,20 @@ async def _fail_run(engine: Engine, job: WorkflowJob, reason: str) -> None:
     await engine.index.put(replace(entry, state=finished.status.value, reason=finished.reason))
 
 
-async def _running(engine: Engine, run: RunId) -> set[DagId]:
-    """The dag runs that the workflow's log tells of and that have not ended, as far as it can be read."""
-    started: set[DagId] = set()
-    ended: set[DagId] = set()
+async def _running(engine: Engine, run: RunId) -> dict[DagId, int]:
+    """The dag runs that have not ended, and under which opening they run, as far as the workflow's log can be read."""
+    running: dict[DagId, int] = {}
     async for record in all_records(engine.bus, engine.subjects.log(run)):
         with suppress(SchemaTooNew):
             for event in readable(record):
                 match event:
                     case DagStarted(dag=dag):
-                        started.add(dag)
-                    case DagFinished(dag=dag):
-                        ended.add(dag)
-    return started - ended
+                        running[dag] = 0
+                    case RunRetried(number=number, dags=dags):
+                        running |= dict.fromkeys(dags, number)
+                    case DagFinished(dag=dag, opening=opening) if opening >= running.get(dag, 0):
+                        running.pop(dag, None)
+    return running
 
 
 def _latest(record: Record) -> Event | None:

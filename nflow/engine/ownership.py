@@ -1,5 +1,7 @@
 """Becoming the driver of a log: after `OwnerChanged`, whatever an earlier driver still sends is refused."""
 
+from collections.abc import Awaitable, Callable
+
 from nflow.bus.port import Bus, Guard, Job, Record
 from nflow.core.events import OwnerChanged
 from nflow.engine.holdings import Holdings, Verdict
@@ -12,8 +14,22 @@ class NotOwner(Exception):
     """This worker is not to drive this log; its job was dealt with."""
 
 
-async def take_ownership(bus: Bus, job: Job, owner_subject: str, holdings: Holdings) -> Guard:
+Look = Callable[[int], Awaitable[bool]]
+
+
+async def _never(_: int) -> bool:
+    return False
+
+
+async def take_ownership(bus: Bus, job: Job, owner_subject: str, holdings: Holdings, is_done: Look = _never) -> Guard:
     """Write this worker into the log as its owner, unless the owner there is alive.
+
+    Args:
+        bus: Where the log is.
+        job: To drive it.
+        owner_subject: Where owners stand in it.
+        holdings: Of this worker.
+        is_done: Whether the owner of that sequence has come to the end: it is not asked, and may be gone for long.
 
     Returns:
         The guard for all that only the owner may write.
@@ -30,7 +46,8 @@ async def take_ownership(bus: Bus, job: Job, owner_subject: str, holdings: Holdi
             last = await bus.last(owner_subject)
         if last is None:
             continue
-        if await holdings.verdict(job, owner_in(last).worker) is Verdict.HAND_BACK:
+        earlier = owner_in(last).worker
+        if not await is_done(last.seq) and await holdings.verdict(job, earlier) is Verdict.HAND_BACK:
             await holdings.hand_back(job, holdings.rest)
             raise NotOwner
         expect = last.seq

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from nflow.bus.paging import all_records
 from nflow.bus.port import Record
 from nflow.core.dataset import Ref, Tree
-from nflow.core.events import DagFinished, RunStarted, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
+from nflow.core.events import DagFinished, RunRetried, RunStarted, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
 from nflow.core.ids import DagName, RunId
 from nflow.core.spec import TaskSpec
 from nflow.core.workflow_state import name_of as dag_name_of
@@ -80,6 +80,9 @@ def _take(document: dict[str, Any], record: Record) -> str | None:
                 spec = event.spec
             case DagFinished(dag=dag):
                 _end(_dag(document, dag, at), at)
+            case RunRetried(dags=dags):
+                for dag in dags:
+                    _go_on(_dag(document, dag, at))
             case TaskStarted(task=task, worker=worker):
                 tasks = _dag(document, str(name_of(place.dag)), at)["tasks"]
                 tasks[task] = {"start_time": at, "worker": worker}
@@ -97,6 +100,12 @@ def _take(document: dict[str, Any], record: Record) -> str | None:
 def _dag(document: dict[str, Any], name: str, at: datetime) -> dict[str, Any]:
     entry: dict[str, Any] = document["log"].setdefault(name, {"start_time": at, "tasks": {}})
     return entry
+
+
+def _go_on(entry: dict[str, Any]) -> None:
+    """It has ended, and has not any more."""
+    entry.pop("end_time", None)
+    entry.pop("duration", None)
 
 
 def _end(entry: dict[str, Any], at: datetime) -> None:

@@ -75,10 +75,20 @@ class RunIndex:
                 await self._bus.append(subject, pack_hint(entry), expect=last.seq if last else 0)
                 return
 
-    async def announce(self, entry: RunEntry) -> None:
-        """Write the entry of a run that was just submitted, unless its driver was faster."""
+    async def announce(self, entry: RunEntry, *, after: int = 0) -> None:
+        """Write the entry of a run that was just submitted, or retried, unless its driver was faster.
+
+        Args:
+            entry: What to write.
+            after: The version of the entry before that.
+        """
         with suppress(Conflict):
-            await self._bus.append(self._subjects.kv(BUCKET, entry.run), pack_hint(entry), expect=0)
+            await self._bus.append(self._subjects.kv(BUCKET, entry.run), pack_hint(entry), expect=after)
+
+    async def version(self, run: RunId) -> int:
+        """The version of the entry of a run; 0 where there is none."""
+        record = await self._bus.last(self._subjects.kv(BUCKET, run))
+        return record.seq if record else 0
 
     async def get(self, run: RunId) -> RunEntry | None:
         """The entry of exactly this run."""

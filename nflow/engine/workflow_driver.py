@@ -2,16 +2,21 @@
 
 import asyncio
 
+from nflow.bus.paging import all_records
 from nflow.bus.port import Job, Record
 from nflow.core import workflow_run
 from nflow.core.commands import Command, FinishRun, StartDag, StopDag
 from nflow.core.commands import Record as RecordEvents
-from nflow.core.events import Event, RunFinished, RunStarted, Status, StopRequested
-from nflow.core.jobs import DagJob, WorkflowJob
+from nflow.core.events import DagRequested, Event, RunFinished, RunRetried, RunStarted, Status, StopRequested
+from nflow.core.ids import DagId
+from nflow.core.jobs import DagJob, Reopening, WorkflowJob
+from nflow.core.jobs import Job as Message
 from nflow.core.spec import WorkflowSpec
 from nflow.core.workflow_run import WorkflowRun
 from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
+from nflow.engine.log import events_of
+from nflow.engine.reopening import enqueue_anew, reopen_dag
 from nflow.engine.runs import AT_THE_END, RunEntry
 from nflow.wire.messages import pack_events, pack_job
 
@@ -31,9 +36,14 @@ class WorkflowDriver(Driver):
         self._message = message
         self._started: float | None = None
         self._finished: tuple[RunFinished, float] | None = None
-        self._starting = self._finishing = False
+        self._starting = self._finishing = self._reopening = False
+        self._since: float | None = None  # when it began, or began again
+        self._deadline: asyncio.Task[None] | None = None
         self._is_overdue = False  #: the stop of its deadline is on record
         self._noting = asyncio.Lock()  # one that is held up must not overwrite the next one
+        self._reopenings: dict[tuple[DagId, int], asyncio.Task[None]] = {}
+        self._stops: list[StopRequested] = []  # that are meant for the run as it goes on, and came before it did
+        self._reopened_at = 0  # the sequence of the record that this driver reopened the run with
 
     async def _prepare(self) -> None:
         self._spec = await self.engine.specs.get(self._message.spec)
@@ -42,31 +52,62 @@ class WorkflowDriver(Driver):
     def _apply(self, event: Event, record: Record) -> list[Command]:
         before = self._machine.state
         if isinstance(event, RunStarted):
-            self._started = record.at
-        elif isinstance(event, RunFinished) and self._finished is None:
+            self._started = self._since = record.at
+        elif isinstance(event, RunFinished) and self._finished is None and event.opening >= self._machine.opening:
             self._finished = event, record.at
             if self.live:
                 self.spawn(self._close_run(event, record.at))
-        elif isinstance(event, StopRequested) and event.by == DEADLINE:
-            self._is_overdue = True
+        elif isinstance(event, RunRetried) and event.number > self._machine.opening:
+            self._finished, self._finishing = None, False
+            self._since, self._is_overdue = record.at, False
+            if self.live:
+                self._reopened_at = record.seq
+                self.record(self._later_stops())
+                self.spawn(self._go_on())
+        elif isinstance(event, StopRequested):
+            self._is_overdue |= event.by == DEADLINE
+            self._note_stop(event, record)
         commands = workflow_run.apply(self._machine, event)
-        if self.live and isinstance(event, RunStarted):
+        if self.live and isinstance(event, RunStarted | RunRetried):
             self._watch_deadline()
         if self.live and self._finished is None and self._machine.state is not before:
             self.spawn(self._note(self._machine.state.value))
         return commands
 
     def _outstanding(self) -> list[Command]:
+        if self._finished is not None:
+            reopening = self._message.reopening
+            if reopening is None or reopening.number <= self._machine.opening:
+                self.spawn(self._close_run(*self._finished))
+            elif not self._reopening:
+                self._reopening = True
+                self.spawn(self._reopen(reopening))
+            return []
         if self._started is None:
             if not self._starting:
                 self._starting = True
                 self.spawn(self._start())
             return []
-        if self._finished is not None:
-            self.spawn(self._close_run(*self._finished))
-            return []
         self._watch_deadline()
         return workflow_run.outstanding(self._machine)
+
+    async def _has_ended(self, owner: int) -> bool:
+        if self._message.reopening is None:
+            return False
+        last = await self.engine.bus.last(self.engine.subjects.own(self.run))
+        return last is not None and last.seq > owner and isinstance(events_of(last)[-1], RunFinished)
+
+    async def _look_up(self) -> None:
+        """Find the requests of dag runs that had succeeded and are to run again: of those, nothing is kept."""
+        wanted = set(workflow_run.unasked(self._machine))
+        if not wanted:
+            return
+        async for record in all_records(self.engine.bus, self.engine.subjects.ask(self.run)):
+            for event in events_of(record):
+                if isinstance(event, DagRequested) and event.key in wanted:
+                    commands = workflow_run.apply(self._machine, event)
+                    if self.live:
+                        self._perform(commands)
 
     def _perform(self, commands: list[Command]) -> None:
         for command in commands:
@@ -91,23 +132,76 @@ class WorkflowDriver(Driver):
             spec=self._message.spec,
             engine=self._spec.engine,
             parameters=self._message.parameters,
+            queue=self._message.queue,
+            submitted=self._message.submitted,
+            directory=self._message.directory,
+            folder=self._message.folder,
+            keep_data=self._message.keep_data,
         )
         self.record([started])
 
     def _watch_deadline(self) -> None:
-        if self._spec.deadline is not None and not self._is_overdue:
-            self.spawn(self._stop_at_deadline(self._spec.deadline))
+        if self._spec.deadline is not None and self._deadline is None and not self._is_overdue:
+            self._deadline = self.spawn(self._stop_at_deadline(self._spec.deadline))
 
     async def _stop_at_deadline(self, seconds: float) -> None:
-        """Stop the run when it has taken so long, by the server's clock."""
-        assert self._started is not None
-        await asyncio.sleep(self._started + seconds - self.now())  # a clock, not a wait
+        """Stop the run when it has taken so long, by the server's clock, since it began or began again."""
+        assert self._since is not None
+        await asyncio.sleep(self._since + seconds - self.now())  # a clock, not a wait
         reason = f"the run took longer than its deadline of {seconds:g} s"
         stop = StopRequested(reason=reason, by=DEADLINE, status=Status.FAILED, grace=DEADLINE_GRACE)
         await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]))
 
+    async def _reopen(self, reopening: Reopening) -> None:
+        """Give parameters their new values, then say that the run goes on; what follows comes back as an event."""
+        for name, value in reopening.parameters.items():
+            await self.engine.store.set(self.run, name, value)
+        machine = self._machine
+        again = [*workflow_run.can_be_reopened(machine), *(dag for dag in reopening.redo if dag in machine.ended)]
+        left = set(reopening.superseded)
+        retried = RunRetried(
+            number=reopening.number,
+            by=reopening.by,
+            dags=tuple(dict.fromkeys(dag for dag in again if dag not in left)),
+            redo=reopening.redo,
+            superseded=reopening.superseded,
+            parameters=reopening.parameters,
+        )
+        self.record([retried, *self._later_stops()])
+
+    def _note_stop(self, stop: StopRequested, record: Record) -> None:
+        """Keep a stop that was asked for after the retry was, but stands before its record in the log."""
+        reopening = self._message.reopening
+        if self._finished is not None and reopening is not None and record.seq > reopening.after:
+            self._stops.append(stop)
+        elif record.seq < self._reopened_at:
+            self.record([stop])  # it came too late to be written with it
+
+    def _later_stops(self) -> list[StopRequested]:
+        """Those that have not been written down yet."""
+        stops, self._stops = self._stops, []
+        return stops
+
+    async def _go_on(self) -> None:
+        """The run has just been reopened: begin, should that never have been done, and find what was let go."""
+        if self._started is None:
+            await self._start()
+        await self._look_up()
+
+    async def _reopen_dag(self, dag: DagId) -> None:
+        """Return when the log of a dag run says that it was reopened, if it was."""
+        number = self._machine.openings.get(dag, 0)
+        if not number:
+            return
+        if (dag, number) not in self._reopenings:
+            redo = self._machine.redo.get(dag, ())
+            writing = reopen_dag(self.engine, self.run, dag, number=number, redo=redo, guard=self.guard)
+            self._reopenings[dag, number] = self.spawn(writing)
+        await asyncio.shield(self._reopenings[dag, number])
+
     async def _start_dag(self, command: StartDag) -> None:
         await self.recorded()
+        await self._reopen_dag(command.dag)
         request = workflow_run.request_of(self._machine, command.key)
         job = DagJob(
             run=self.run,
@@ -119,12 +213,32 @@ class WorkflowDriver(Driver):
             queue=self._spec.dags[command.name].queue,
             input=request.input if request else None,
             input_blob=request.input_blob if request else None,
+            opening=self._machine.openings.get(command.dag, 0),
         )
-        await self.engine.bus.enqueue(self.engine.subjects.job_dag(job.queue, self.run, job.dag), pack_job(job))
+
+        subject = self.engine.subjects.job_dag(job.queue, self.run, job.dag)
+        if not job.opening:
+            await self.engine.bus.enqueue(subject, pack_job(job))
+            return
+
+        def is_over(there: Message) -> bool:
+            return isinstance(there, DagJob) and there.opening < job.opening
+
+        await enqueue_anew(self.engine.bus, subject, job, is_over)
 
     async def _stop_dag(self, command: StopDag) -> None:
-        stop = StopRequested(reason=command.reason, by=command.by, status=command.status, grace=command.grace)
-        await self.engine.bus.append(self.engine.subjects.stop(self.run, command.dag), pack_events([stop]))
+        await self._reopen_dag(command.dag)
+        stop = StopRequested(
+            reason=command.reason,
+            by=command.by,
+            status=command.status,
+            grace=command.grace,
+            opening=self._machine.openings.get(command.dag, 0),
+        )
+        # An owner of long ago must not stop a dag run that was reopened since.
+        await self.engine.bus.append(
+            self.engine.subjects.stop(self.run, command.dag), pack_events([stop]), guard=self.guard
+        )
 
     async def _finish(self) -> None:
         """Record the end, unless a look at the log shows that somebody has asked for more."""
@@ -132,7 +246,7 @@ class WorkflowDriver(Driver):
         is_complete = await self.follower.complete()
         match workflow_run.outstanding(self._machine):  # asked anew: a push may have been faster than the look
             case [*_, FinishRun(status=status, reason=reason)] if is_complete:
-                self.record([RunFinished(status=status, reason=reason)])
+                self.record([RunFinished(status=status, reason=reason, opening=self._machine.opening)])
             case commands:  # what else there is was carried out as it was read
                 self._finishing = False
                 self._perform([command for command in commands if isinstance(command, FinishRun)])

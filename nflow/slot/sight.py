@@ -172,6 +172,8 @@ class PipeSignal:
         self._started += 1
         name = _name(dag)
         key = f"{self._job.dag}/{self._job.task}/{self._started}"
+        if self._job.renewed:  # what it started before, with other data perhaps, is over for good
+            key = f"{key}@{self._job.renewed}"
         packed = None if data is None else pack_input(Packer(PipeBlobs(self._calls)).input(data))
         running: str | None = self._calls.call("start_dag", name, key, packed)
         return running

@@ -91,7 +91,7 @@ async def played(engine: Engine, workflow: Workflow, run: RunId, finished: RunFi
 
 async def _task(values: "_Values", dag: DagId, event: TaskEvent, output: str) -> PlayedTask:
     common: dict[str, Any] = {"dag": dag, "name": event.task, "output": output}
-    common["attempts"] = getattr(event, "attempt", 0)
+    common["attempts"] = 0 if isinstance(event, TaskCancelled) else getattr(event, "attempt", 0)
     match event:
         case TaskSucceeded(output=dataset, stopped=stopped):
             data = {key: await values.grown(ref) for key, ref in dataset.values.items()}

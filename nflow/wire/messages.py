@@ -15,7 +15,7 @@ from nflow._version import __version__
 from nflow.core import events, jobs
 from nflow.core.dataset import Dataset, Ref, TaskInput
 from nflow.core.events import Event, Provenance, RemoteError
-from nflow.core.jobs import Job
+from nflow.core.jobs import Job, Reopening
 from nflow.core.retry import RetrySpec
 from nflow.core.spec import DagSpec, Edge, TaskSpec, WorkflowSpec
 from nflow.errors import BrokenMessage, SchemaTooNew
@@ -101,7 +101,7 @@ def _readers(module: ModuleType, root: type) -> dict[str, Read]:
 _EVENTS = _readers(events, Event)
 _JOBS = _readers(jobs, Job)
 
-_PARTS = (Provenance, RemoteError, Ref, Dataset, TaskInput, DagSpec, TaskSpec, RetrySpec, Edge)
+_PARTS = (Provenance, RemoteError, Ref, Dataset, TaskInput, DagSpec, TaskSpec, RetrySpec, Edge, Reopening)
 _ROWS = {
     **{getattr(events, name): row_of(getattr(events, name), named=True) for name in _EVENTS},
     **{getattr(jobs, name): row_of(getattr(jobs, name), named=True) for name in _JOBS},

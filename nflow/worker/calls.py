@@ -154,7 +154,8 @@ class TaskCalls:
     async def _stop_own_dag(self, reason: str) -> None:
         """Stop it in its own log too: ahead of this task's outcome, after which a successor could start."""
         subject = self._engine.subjects.stop(self._job.run, self._job.dag)
-        await self._engine.bus.append(subject, pack_events([StopRequested(reason=reason, by=self._by)]))
+        stop = StopRequested(reason=reason, by=self._by, opening=self._job.opening)
+        await self._engine.bus.append(subject, pack_events([stop]))
 
     async def _ask(self, event: DagRequested | StopRequested) -> None:
         await self._engine.bus.append(self._engine.subjects.ask(self._job.run), pack_events([event]))

@@ -83,7 +83,7 @@ class Execution:
 
     def check_stop(self) -> None:
         """If the dag run is to stop: tell the task, and end it when its grace is over."""
-        stop = self._stops.of(self.log)
+        stop = self._stops.of(self.log, self.task.opening)
         if stop is None or self._slot is None or self._ending is None:
             return
         self._slot.flag_stop()
@@ -145,7 +145,8 @@ class Execution:
             return result.events  # it came to its end before it could be ended
         match verdict:
             case Verdict(why=Why.STOPPED, words=words):
-                return TaskCancelled(task=self.task.task, reason=words, provenance=self._provenance(slot.pid))
+                provenance, attempt = self._provenance(slot.pid), self.task.attempt
+                return TaskCancelled(task=self.task.task, reason=words, provenance=provenance, attempt=attempt)
             case Verdict(why=Why.TIMED_OUT):
                 return self._timed_out(claim, slot, result, verdict)
             case None if not (self._given_back and isinstance(result, Death)):

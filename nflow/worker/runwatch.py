@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from nflow.bus.port import Record
-from nflow.core.events import DagFinished, DagRefused, DagStarted, RunFinished
+from nflow.core.events import DagFinished, DagRefused, DagStarted, RunFinished, RunRetried
 from nflow.core.ids import DagId, RunId
 from nflow.engine.engine import Engine
 from nflow.engine.log import Follower, readable
@@ -17,9 +17,11 @@ class RunWatch:
     def __init__(self, engine: Engine, run: RunId) -> None:
         self._answers: dict[str, DagStarted | DagRefused] = {}
         self._running: set[DagId] = set()
-        self._finished: set[DagId] = set()  # also of those whose start was not read yet
+        self._finished: dict[DagId, int] = {}  # in which opening; also of those whose start was not read yet
+        self._openings: dict[DagId, int] = {}  # of those that were reopened
+        self._opening = 0
+        self._ended = -1  # the last opening whose end was read
         self._unreadable: SchemaTooNew | None = None
-        self.over = False  #: the run has ended: there is nothing to wait for
         self._news: dict[asyncio.Future[None], None] = {}  # who waits, first come first
         self._engine = engine
         self._follower = Follower(engine.bus, engine.subjects.log(run), self._on_record)
@@ -32,6 +34,11 @@ class RunWatch:
             self._started = asyncio.ensure_future(self._follower.start())
             self._engine.reconciler.add(self._follower.check)
         await asyncio.shield(self._started)
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended: there is nothing to wait for."""
+        return self._ended >= self._opening
 
     @property
     def is_useless(self) -> bool:
@@ -95,15 +102,16 @@ class RunWatch:
             match event:
                 case DagStarted(key=key, dag=dag):
                     self._answers[key] = event
-                    if dag not in self._finished:
-                        self._running.add(dag)
+                    self._look_at(dag)
                 case DagRefused(key=key):
                     self._answers[key] = event
-                case DagFinished(dag=dag):
-                    self._finished.add(dag)
-                    self._running.discard(dag)
-                case RunFinished():
-                    self.over = True
+                case DagFinished(dag=dag, opening=opening):
+                    self._finished[dag] = max(opening, self._finished.get(dag, 0))
+                    self._look_at(dag)
+                case RunFinished(opening=opening):
+                    self._ended = max(opening, self._ended)
+                case RunRetried():
+                    self._reopen(event)
                 case _:
                     continue
             self._tell()
@@ -112,3 +120,22 @@ class RunWatch:
         for news in self._news:
             if not news.done():
                 news.set_result(None)
+
+    def _reopen(self, event: RunRetried) -> None:
+        """The run goes on: what was refused as it ended may be asked for again."""
+        self._opening = event.number
+        self._answers = {
+            key: answer
+            for key, answer in self._answers.items()
+            if isinstance(answer, DagStarted) or answer.opening >= event.number
+        }
+        for dag in event.dags:
+            self._openings[dag] = event.number
+            self._look_at(dag)
+
+    def _look_at(self, dag: DagId) -> None:
+        """Take down whether a dag run is running; its end may have been read before what came before it."""
+        if self._finished.get(dag, -1) >= self._openings.get(dag, 0):
+            self._running.discard(dag)
+        else:
+            self._running.add(dag)

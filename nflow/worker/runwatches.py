@@ -21,7 +21,9 @@ class RunWatches:
     @asynccontextmanager
     async def of(self, run: RunId) -> AsyncIterator[RunWatch]:
         """The watch of `run`, up to date."""
-        watch = self._watches.pop(run, None) or RunWatch(self._engine, run)
+        watch = self._watches.pop(run, None)
+        if watch is None or (watch.is_useless and not watch.users):  # a run that is over may have been retried
+            watch = self._anew(watch, run)
         self._watches[run] = watch  # the last used stands last
         watch.users += 1
         try:
@@ -37,6 +39,11 @@ class RunWatches:
         for watch in self._watches.values():
             watch.close()
         self._watches.clear()
+
+    def _anew(self, earlier: RunWatch | None, run: RunId) -> RunWatch:
+        if earlier is not None:
+            earlier.close()
+        return RunWatch(self._engine, run)
 
     def _trim(self) -> None:
         idle = [run for run, watch in self._watches.items() if not watch.users]

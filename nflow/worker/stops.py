@@ -31,9 +31,10 @@ class Stops:
         self._watch = engine.bus.watch(engine.subjects.stops(), self._on_push)
         engine.reconciler.add(self.check)
 
-    def of(self, log: str) -> StopRequested | None:
-        """The stop of a dag run, by its log's subject."""
-        return self._known.get(log)
+    def of(self, log: str, opening: int = 0) -> StopRequested | None:
+        """The stop of a dag run, by its log's subject; one from before it was reopened does not count any more."""
+        stop = self._known.get(log)
+        return stop if stop is not None and stop.opening >= opening else None
 
     async def check(self) -> int:
         """Look up the stops of all dag runs that have a task here."""
@@ -76,4 +77,6 @@ def _goes_further(stop: StopRequested, known: StopRequested | None) -> bool:
     """Whether it is the first, or gives running tasks less time than the one before: people lose their patience."""
     if known is None:
         return True
+    if stop.opening != known.opening:
+        return stop.opening > known.opening
     return stop.grace is not None and (known.grace is None or stop.grace < known.grace)

@@ -138,3 +138,32 @@ def test_ctrl_c_hands_tasks_of_others_back_at_once(nflow: Program, gate: IO[str]
 
     assert done.code == 0, "its own run had succeeded"
     assert state(nflow) == "running"
+
+
+def test_a_stopped_run_that_is_retried_can_be_stopped_and_retried_again(nflow: Program, gate: IO[str]):
+    for command in (["run", "held", f"gate={gate.name}"], ["retry", "@last"]):
+        running = nflow.start(*command, NFLOW_WORKER_GRACE="0.1").until_says("first begins")
+        assert running.press_ctrl_c().done().code == 130
+        assert state(nflow) == "stopped"
+    gate.close()
+
+    done = nflow("retry", "@last")
+
+    assert done.code == 0
+    assert [line for line in done.out.splitlines() if "second" in line] == ["second begins", "second ends"]
+    assert state(nflow) == "succeeded"
+
+
+def test_a_retry_that_is_left_to_workers_goes_on_with_the_next_command(nflow: Program, nflow_folder: Path):
+    run = json.loads(nflow("run", "mended", "--json").out)["run"]
+    (nflow_folder / "cause").touch()
+
+    done = nflow("retry", run, "--no-follow")
+
+    assert done.code == 0
+    assert done.out == f"mended ({run}) goes on.\n"
+    assert "No worker is there yet" in done.err
+    again = nflow("retry", run)
+    assert again.code == 2
+    assert "was retried a moment ago" in again.err
+    assert f"1 run left from before, now going on here: mended ({run})." in nflow("run", "two").err

@@ -1,12 +1,16 @@
 """What a person sees of a run while it moves: the fold of its events."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
-from nflow.cli.view import MOST_DAGS, MOST_FAILURES, DagFrame
+from nflow.cli.view import MOST_DAGS, MOST_FAILURES, DagFrame, RunView
 from nflow.core.events import (
     DagFinished,
     DagStarted,
     RunFinished,
+    RunRetried,
     Status,
     StopRequested,
     TaskAborted,
@@ -15,6 +19,7 @@ from nflow.core.events import (
     TaskSkipped,
 )
 from nflow.core.ids import DagId, TaskId
+from nflow.core.retry import RetrySpec
 from tests.cli.tale import MAIN, WHO, WHY, A, B, Tale, failed, started, succeeded
 
 
@@ -124,3 +129,70 @@ def test_a_run_takes_the_time_from_its_start_to_its_end_by_the_clock_of_the_serv
 
     assert tale.view.finished == RunFinished(status=Status.SUCCEEDED)
     assert tale.view.seconds == 2.0
+
+
+def retried(number: int = 1, **fields: object) -> RunRetried:
+    return RunRetried(number=number, by="ada", dags=(MAIN,), **fields)
+
+
+def test_a_run_that_is_retried_is_in_flight_again_with_what_had_succeeded(tale: Tale):
+    tale.tell(succeeded(A), failed(B), dag=MAIN)
+    tale.tell(
+        StopRequested(reason="b failed", by="b"), DagFinished(dag=MAIN, status=Status.FAILED, succeeded=1, failed=1)
+    )
+    tale.tell(RunFinished(status=Status.FAILED))
+
+    tale.tell(retried())
+
+    assert tale.view.finished is None
+    assert tale.view.failures == []
+    assert tale.view.counts == {"succeeded": 1}
+    frame = tale.view.frame()
+    assert frame.remark is None
+    assert frame.dags == (DagFrame(dag=MAIN, done=1, total=2, running=()),)
+
+
+def test_a_run_that_is_retried_ends_with_the_counts_and_the_time_of_its_last_opening(tale: Tale):
+    tale.tell(succeeded(A), failed(B), dag=MAIN)
+    tale.tell(DagFinished(dag=MAIN, status=Status.FAILED, succeeded=1, failed=1), RunFinished(status=Status.FAILED))
+    tale.tell(retried())
+
+    tale.tell(replace(started(B), attempt=2), replace(succeeded(B), attempt=2), dag=MAIN)
+    tale.tell(DagFinished(dag=MAIN, status=Status.SUCCEEDED, succeeded=2, opening=1))
+    tale.tell(RunFinished(status=Status.SUCCEEDED, opening=1))
+
+    assert tale.view.counts == {"succeeded": 2}
+    assert tale.view.seconds == 4.0
+
+
+def test_a_task_that_is_done_again_is_not_done_until_it_has_ended_again(tale: Tale):
+    tale.tell(succeeded(A), failed(B), dag=MAIN)
+    tale.tell(DagFinished(dag=MAIN, status=Status.FAILED, succeeded=1, failed=1), retried(redo={MAIN: (A,)}))
+
+    tale.tell(replace(started(A), attempt=2), dag=MAIN)
+
+    assert tale.view.counts == Counter()
+    assert tale.view.frame().dags == (DagFrame(dag=MAIN, done=0, total=2, running=(A,)),)
+
+
+def test_dag_runs_that_are_started_anew_do_not_count_any_more(tale: Tale):
+    old = DagId("sub:1")
+    tale.tell(DagStarted(key="k2", dag=old), DagFinished(dag=old, status=Status.FAILED, failed=3))
+    tale.tell(DagFinished(dag=MAIN, status=Status.SUCCEEDED, succeeded=2))
+
+    tale.tell(retried(superseded=(old,)))
+
+    assert tale.view.counts["failed"] == 0
+
+
+def test_the_attempts_after_a_retry_are_counted_anew():
+    tale = Tale(main=1)
+    tale.view = RunView({"main": 1}, {("main", A): RetrySpec(attempts=2, pause=1.0)})
+    tale.tell(failed(A), replace(failed(A), attempt=2), dag=MAIN)
+    tale.tell(DagFinished(dag=MAIN, status=Status.FAILED, failed=1), retried())
+    tale.view.news.clear()
+
+    tale.tell(replace(failed(A), attempt=3), dag=MAIN)
+
+    assert [news.partition(". ")[2] for news in tale.view.news] == ["Attempt 2 of 2 follows in 1 s."]
+    assert tale.view.failures == []

@@ -6,11 +6,24 @@ in another order.
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 
 from nflow.core.commands import Cancel, Command, Dispatch, FinishDag, Record, StopRun, WakeLater
-from nflow.core.dag_run import DagRun, TaskState, apply, begin, check_invariants, input_of, outstanding, wake
+from nflow.core.dag_run import (
+    DagRun,
+    TaskState,
+    apply,
+    begin,
+    check_invariants,
+    input_of,
+    missing_outputs,
+    outstanding,
+    supply,
+    wake,
+)
 from nflow.core.events import (
+    DagReopened,
     Event,
     OwnerChanged,
     Status,
@@ -20,12 +33,13 @@ from nflow.core.events import (
     TaskFailed,
     TaskSkipped,
     TaskStarted,
+    TaskSucceeded,
 )
 from nflow.core.ids import DagId, DagName, TaskId
 from nflow.core.retry import RetrySpec
 from nflow.core.spec import DagSpec, Edge, OnFailure, TaskSpec
 from tests.core.build import WORKER, aborted, failed, released, started, stop, succeeded
-from tests.core.model import ENDS, dag_status, picture, unstopped, words_of
+from tests.core.model import ENDS, current, dag_status, picture, unstopped, words_of
 
 
 def random_dag(random: Random) -> DagSpec:
@@ -68,6 +82,7 @@ class DagWorld:
         self.jobs: list[TaskId] = []
         self.told: list[StopRun] = []
         self.finished: FinishDag | None = None
+        self.opening = 0
         self.channels: dict[str, deque[Event]] = {}
         self.seen: list[Event] = []
         self.run = DagRun(DagId("main:1"), spec)
@@ -84,6 +99,8 @@ class DagWorld:
             self.lose_driver()
         elif chance < 0.05 and not self.calm:
             self.ask_to_stop()
+        elif chance < 0.1 and self.finished is not None:
+            self.reopen()
         else:
             self.random.choice(happenings)()
 
@@ -101,17 +118,27 @@ class DagWorld:
         self.channels.setdefault(channel, deque()).extend(events)
 
     def mixed_up(self) -> list[Event]:
-        """The log in another order, some of it twice; each task's own events, and the owner's, keep theirs."""
+        """The log in another order, some of it twice; each task's own events, and the owner's, keep theirs.
+
+        Whoever drives a dag run that was reopened has read in order what was before that.
+        """
+        read: list[Event] = []
         channels: dict[str, deque[Event]] = {}
         for event in self.log:
+            if isinstance(event, DagReopened):
+                self.mix(channels, read)
+                read.append(event)
+                continue
             by_worker = isinstance(event, TaskEvent) and not isinstance(event, TaskSkipped)
             channels.setdefault(event.task if by_worker else "_", deque()).append(event)
-        read: list[Event] = []
+        self.mix(channels, read)
+        return read
+
+    def mix(self, channels: dict[str, deque[Event]], read: list[Event]) -> None:
         while left := [channel for channel in channels.values() if channel]:
             read.append(self.random.choice(left).popleft())
             if self.random.random() < 0.2:
                 read.append(self.random.choice(read))
-        return read
 
     # --- the driver ---
 
@@ -125,8 +152,10 @@ class DagWorld:
             self.take_in(self.random.choice(self.seen))
 
     def take_in(self, event: Event) -> None:
-        was_settled = self.run.is_settled
+        is_news = isinstance(event, DagReopened) and event.number > self.run.opening
+        was_settled = self.run.is_settled and not is_news
         commands = self.fold(event)
+        self.look_up()
         self.check_state()
         self.check_commands(commands, was_settled=was_settled)
         self.todo.extend(commands)
@@ -137,11 +166,20 @@ class DagWorld:
         check_invariants(self.run)
         return commands
 
+    def look_up(self) -> None:
+        """Read again what is needed once more."""
+        missing = missing_outputs(self.run)
+        for event in self.log:
+            if isinstance(event, TaskSucceeded) and event.task in missing:
+                supply(self.run, event)
+        assert not missing_outputs(self.run)
+
     def check_state(self) -> None:
         states = {task.id: self.run.state_of(task.id).value for task in self.spec.tasks}
-        assert states == picture(self.spec, self.seen)
+        seen = current(self.spec, self.seen)
+        assert states == picture(self.spec, seen)
         assert self.run.is_settled == (not set(states.values()) - ENDS)
-        assert self.run.status == dag_status(self.spec, self.seen)
+        assert self.run.status == dag_status(self.spec, seen)
 
     def check_commands(self, commands: list[Command], *, was_settled: bool) -> None:
         assert any(isinstance(command, FinishDag) for command in commands) == (self.run.is_settled and not was_settled)
@@ -175,9 +213,11 @@ class DagWorld:
                     self.jobs.append(task)
             case WakeLater() as pause:
                 self.pauses.append(pause)
-            case Cancel(task=task, reason=reason) if self.words_of(task)[0] in (None, "ready", "retrying"):
+            case Cancel(task=task, attempt=attempt, reason=reason) if attempt == self.attempt_of(
+                task
+            ) and self.words_of(task)[0] in (None, "ready", "retrying"):
                 self.jobs = [job for job in self.jobs if job != task]
-                self.write(TaskCancelled(task=task, reason=reason), channel=task)
+                self.write(TaskCancelled(task=task, reason=reason, attempt=attempt), channel=task)
             case StopRun() as command:
                 self.told.append(command)
             case FinishDag() as command:
@@ -194,6 +234,7 @@ class DagWorld:
             self.fold(event)
             if self.random.random() < 0.1:
                 self.fold(self.random.choice(self.seen))
+        self.look_up()
         self.check_state()
         self.todo = deque(outstanding(self.run))
         self.check_outstanding(self.todo)
@@ -203,22 +244,49 @@ class DagWorld:
         assert asked == {*self.run.tasks_in(TaskState.READY), *self.run.tasks_in(TaskState.RETRYING)}
         waking = {command.task for command in commands if isinstance(command, WakeLater)}
         assert waking == (set() if self.run.stopping else set(self.run.tasks_in(TaskState.RETRYING)))
-        recorded = {event.task for event in self.log if isinstance(event, TaskEvent)}
+        recorded = {event.task for event in self.now if isinstance(event, TaskEvent)}
         derived = {*self.run.tasks_in(TaskState.SKIPPED), *self.run.tasks_in(TaskState.CANCELLED)} - recorded
         batches = [command.events for command in commands if isinstance(command, Record)]
         asked = {event.task for batch in batches for event in batch if isinstance(event, TaskEvent)}
         assert asked == derived
 
+    def reopen(self) -> None:
+        """Somebody wants it to go on, and another driver begins."""
+        assert not self.jobs
+        self.opening += 1
+        redo = tuple(task for task in self.tasks if self.random.random() < 0.1)
+        self.write(DagReopened(number=self.opening, redo=redo))
+        self.finished = None
+        self.told.clear()
+        self.lose_driver()
+
     # --- workers ---
 
+    @property
+    def now(self) -> list[Event]:
+        """What counts of the log."""
+        return current(self.spec, self.log)
+
     def words_of(self, task: TaskId) -> tuple[str | None, TaskEvent | None]:
-        return words_of(self.log, self.tasks[task])
+        return words_of(self.now, self.tasks[task])
 
     def has_ended(self, task: TaskId) -> bool:
         return self.words_of(task)[1] is not None
 
     def attempt_of(self, task: TaskId) -> int:
-        return 1 + sum(isinstance(event, TaskFailed) and event.task == task for event in self.log)
+        mine = [event for event in self.log if isinstance(event, TaskEvent | DagReopened)]
+        used = tried = 0
+        for event in mine:
+            match event:
+                case DagReopened():
+                    used, tried = max(used, tried), 0
+                case TaskSkipped() | TaskEvent() if event.task != task or isinstance(event, TaskSkipped):
+                    pass
+                case TaskFailed(attempt=attempt):
+                    used, tried = max(used, attempt), max(tried, attempt)
+                case TaskEvent():
+                    tried = max(tried, event.attempt)
+        return used + 1
 
     def claims_of(self, task: TaskId) -> int:
         """Executions of the attempt that is being made."""
@@ -233,7 +301,7 @@ class DagWorld:
         if not free:
             return
         task = self.random.choice(free)
-        assert unstopped(self.spec, [*self.log])[task] in ("ready", "retrying"), "a task runs that must not"
+        assert unstopped(self.spec, self.now)[task] in ("ready", "retrying"), "a task runs that must not"
         self.write(started(task, self.claims_of(task) + 1, self.attempt_of(task)), channel=task)
 
     def give_back(self) -> None:
@@ -259,11 +327,12 @@ class DagWorld:
         chance = self.random.random()
         if chance < 0.12 and not self.calm:
             return self.random.choice([failed(task, execution, attempt), aborted(task, execution, attempt)])
-        if chance < 0.16 and any(isinstance(event, StopRequested) for event in self.log):
-            return TaskCancelled(task=task, reason="killed")
+        if chance < 0.16 and any(isinstance(event, StopRequested) for event in self.now):
+            return TaskCancelled(task=task, reason="killed", attempt=attempt)
         names = [each.name for each in self.spec.tasks]
         limit = tuple(name for name in names if self.random.random() < 0.3)
         return succeeded(task, execution, attempt=attempt, limit=self.random.choice([None, limit, limit]))
 
     def ask_to_stop(self) -> None:
-        self.write(stop(status=self.random.choice([Status.STOPPED, Status.FAILED])))
+        asked = stop(status=self.random.choice([Status.STOPPED, Status.FAILED]))
+        self.write(replace(asked, opening=self.opening))

@@ -4,16 +4,18 @@ Written from the rules alone, to be compared with the machines of `nflow.core`; 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from nflow.core.events import (
     DagFinished,
     DagRefused,
+    DagReopened,
     DagRequested,
     DagStarted,
     Event,
     RunFinished,
+    RunRetried,
     RunStarted,
     Status,
     StopRequested,
@@ -148,6 +150,64 @@ def stopped_at(spec: DagSpec, seen: Sequence[Event]) -> int | None:
     return None
 
 
+def current(spec: DagSpec, seen: Sequence[Event]) -> list[Event]:
+    """The history that a dag run has as if it had never been reopened: what does not count any more is left out.
+
+    Attempts count from the reopening, as the policies of retrying do.
+    """
+    number, bases = 0, dict.fromkeys((task.id for task in spec.tasks), 0)
+    history: list[Event] = []
+    for event in seen:
+        match event:
+            case DagReopened() if event.number > number:
+                number = event.number
+                history = reopened(spec, history, event, bases)
+            case DagReopened():
+                pass
+            case StopRequested(opening=opening) if opening < number:
+                pass
+            case TaskSkipped(opening=opening) | TaskCancelled(attempt=0, opening=opening) if opening < number:
+                pass
+            case TaskSkipped() | TaskCancelled(attempt=0):
+                history.append(event)
+            case TaskEvent() if event.attempt > bases[event.task]:
+                history.append(replace(event, attempt=event.attempt - bases[event.task]))
+            case TaskEvent():
+                pass
+            case _:
+                history.append(event)
+    return history
+
+
+def reopened(spec: DagSpec, history: Sequence[Event], event: DagReopened, bases: dict[TaskId, int]) -> list[Event]:
+    """What stays of a history; `bases` go up by the attempts that were made."""
+    states = picture(spec, history)
+    parents = {task.id: [edge.parent for edge in spec.edges if edge.child == task.id] for task in spec.tasks}
+    redone = set(event.redo)
+    for _ in spec.tasks:
+        redone |= {task for task in parents if redone.intersection(parents[task])}
+    again = {task for task, state in states.items() if state in ("failed", "cancelled")} | redone & settled(states)
+    for _ in spec.tasks:
+        doubtful = {task for task in parents if states[task] == "skipped" and not kept(parents[task], states, again)}
+        again |= doubtful
+    for task in again:
+        bases[task] += max((each.attempt for each in history if is_attempt(each) and each.task == task), default=0)
+    skips: list[Event] = [TaskSkipped(task=task) for task in states if states[task] == "skipped" and task not in again]
+    return skips + [each for each in history if isinstance(each, TaskEvent) and each.task not in again]
+
+
+def settled(states: Mapping[TaskId, str]) -> set[TaskId]:
+    return {task for task, state in states.items() if state in ENDS}
+
+
+def kept(tasks: Sequence[TaskId], states: Mapping[TaskId, str], again: set[TaskId]) -> bool:
+    return settled(states) - again >= set(tasks)
+
+
+def is_attempt(event: Event) -> bool:
+    return isinstance(event, TaskEvent) and not isinstance(event, TaskSkipped)
+
+
 def dag_status(spec: DagSpec, seen: Sequence[Event]) -> Status:
     if "failed" in picture(spec, seen).values():
         return Status.FAILED
@@ -165,6 +225,48 @@ class Overview:
     running: set[str]  #: keys of the requests whose dag runs, or should
     refused: set[str]
     status: Status  #: how it ends, if it ends now
+
+
+def current_run(seen: Sequence[Event]) -> list[Event]:
+    """The history that a run has as if it had never been reopened: what does not count any more is left out."""
+    number = 0
+    openings: dict[DagId, int] = {}
+    superseded: set[DagId] = set()
+    history: list[Event] = []
+    for event in seen:
+        match event:
+            case RunRetried() if event.number > number:
+                superseded |= set(event.superseded)
+                number = event.number
+                openings |= dict.fromkeys(event.dags, number)
+                history = still_true(history, event, superseded)
+            case RunRetried():
+                pass
+            case RunFinished(opening=opening) | DagRefused(opening=opening) if opening < number:
+                pass
+            case DagFinished(dag=dag, opening=opening) if opening < openings.get(dag, 0) or dag in superseded:
+                pass
+            case _:
+                history.append(event)
+    return history
+
+
+def still_true(history: Sequence[Event], event: RunRetried, superseded: set[DagId]) -> list[Event]:
+    granted = {each.key for each in history if isinstance(each, DagStarted)}
+    kept: list[Event] = []
+    for each in history:
+        match each:
+            case RunFinished() | StopRequested() | DagRefused():
+                pass
+            case DagFinished(dag=dag) if dag in event.dags:
+                pass
+            case DagFinished(dag=dag) if dag in superseded:
+                kept.append(replace(each, status=Status.SUCCEEDED))
+            case DagRequested(key=key) if key not in granted:
+                pass
+            case _:
+                kept.append(each)
+    return kept
 
 
 def overview(spec: WorkflowSpec, seen: Sequence[Event], promised: Mapping[str, DagId]) -> Overview:

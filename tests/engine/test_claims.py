@@ -1,6 +1,7 @@
 """One execution's outcome, and only one, is ever recorded."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -86,6 +87,16 @@ async def test_what_is_settled_is_not_claimed_again(engine, bus, taken, settled)
     assert await events(bus) == [settled]
     assert await jobs(bus) == []
     assert len(engine.holdings) == 0
+
+
+@pytest.mark.parametrize("earlier", [DONE, TaskCancelled(task="t", reason="stopped", attempt=1)])
+async def test_the_end_of_an_earlier_attempt_does_not_settle_one_that_was_begun_again(engine, bus, taken, earlier):
+    await bus.append(SUBJECT, pack_events([earlier]))
+
+    claim = await claimed(engine, taken, replace(JOB, attempt=2))
+
+    assert claim is not None
+    assert [event.attempt for event in await events(bus)] == [1, 2]
 
 
 async def test_a_successors_claim_makes_the_late_outcome_void(engine, other_engine, bus, clock, taken):

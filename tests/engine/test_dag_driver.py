@@ -8,6 +8,7 @@ import pytest
 from nflow.core.dataset import BLOB, Dataset, Ref
 from nflow.core.events import (
     DagFinished,
+    DagReopened,
     OwnerChanged,
     Provenance,
     RemoteError,
@@ -100,7 +101,7 @@ async def stage_of(engine):
     """Begins to drive a dag that is written as `a>b c`, on any engine, as often as there are drivers."""
     stages = []
 
-    async def begin(schema, on=None, size=0):
+    async def begin(schema, on=None, size=0, *, redelivered=False):
         on = on or engine
         tasks, edges = {}, []
         for path in [*schema.split(), *(f"t{number}" for number in range(size))]:
@@ -116,6 +117,7 @@ async def stage_of(engine):
             job = (await Taken().open(on.bus, "nflow.job.dag.>")).jobs[0]
         else:
             job = stages[0].job
+        job.deliveries += redelivered
         stages.append(Stage(on, job, message))
         await settle()
         return stages[-1]
@@ -428,3 +430,52 @@ async def test_a_driver_that_is_cancelled_leaves_nothing_running(stage_of, bus):
     assert bus._watching == []
     assert not stage.engine.reconciler._checks
     assert asyncio.all_tasks() - {asyncio.current_task()} <= others
+
+
+async def test_a_job_that_comes_again_after_the_end_of_its_dag_run_is_done_without_a_word(stage_of, other_engine):
+    """The dag run may have been reopened since: whoever became its owner would stop the one that drives it."""
+    finished = DagFinished(dag=DAG, status=Status.FAILED)
+    await other_engine.bus.append(other_engine.subjects.dag_finished(RUN, DAG), pack_events([finished]))
+    stage = await stage_of("", redelivered=True)
+
+    assert await stage.ended() == [finished]
+
+    assert await stage.events() == []
+    assert (await stage.bus.read("nflow.job.>")).records == []
+
+
+async def test_a_driver_stands_down_when_its_dag_run_is_reopened(stage_of):
+    """It was given up, and has another job; what this driver has folded is not what it would have to know."""
+    stage = await stage_of("a")
+
+    await stage.bus.append(stage.engine.subjects.stop(RUN, DAG), pack_events([DagReopened(number=1)]))
+
+    with pytest.raises(Fenced):
+        await stage.driving
+
+
+async def test_an_owner_of_long_ago_does_not_stop_the_run(stage_of, other_engine, bus):
+    """The run may have been reopened since."""
+    stage = await stage_of("a")
+    bus.before_append = held = Held(stage.engine.subjects.ask(RUN))
+    await stage.fail("a")
+    successor = OwnerChanged(worker="other")
+    await other_engine.bus.append(other_engine.subjects.owner(RUN, DAG), pack_events([successor]))
+
+    held.let_go.set()
+
+    with pytest.raises(Fenced):
+        await stage.driving
+    assert await stage.events(stage.engine.subjects.ask(RUN)) == []
+
+
+class Held:
+    """Holds up the writes to one subject."""
+
+    def __init__(self, subject):
+        self.subject = subject
+        self.let_go = asyncio.Event()
+
+    async def __call__(self, subject):
+        if subject == self.subject:
+            await self.let_go.wait()

@@ -8,15 +8,17 @@ from nflow.core.dataset import INLINE, Ref
 from nflow.core.events import (
     DagFinished,
     DagRefused,
+    DagReopened,
     DagRequested,
     DagStarted,
     RunFinished,
+    RunRetried,
     RunStarted,
     Status,
     StopRequested,
 )
 from nflow.core.ids import DagId, DagName, RunId
-from nflow.core.jobs import DagJob, WorkflowJob
+from nflow.core.jobs import DagJob, Reopening, WorkflowJob
 from nflow.core.spec import DagSpec, WorkflowSpec
 from nflow.engine.holdings import SETTLING
 from nflow.engine.workflow_driver import WorkflowDriver
@@ -65,9 +67,9 @@ class Stage:
 @pytest.fixture
 async def stage_of(engine):
     """Begins to drive a run whose dags are named; `sub` is started by tasks only."""
-    stages = []
+    stages, taken = [], Taken()
 
-    async def begin(*dags, on=None):
+    async def begin(*dags, on=None, reopening=None):
         on = on or engine
         specs = {DagName(name): DagSpec(name=DagName(name), tasks=(), autostart=name != "sub") for name in dags}
         spec = WorkflowSpec(name="w", dags=specs, python="py", engine="0")
@@ -77,10 +79,11 @@ async def stage_of(engine):
             spec=await on.blobs.put_code(pack_spec(spec)),
             queue="workflow",
             parameters={"number": FIVE},
+            reopening=reopening,
         )
-        if not stages:
+        if not stages or reopening is not None:
             await on.bus.enqueue(on.subjects.job_workflow("workflow", RUN), pack_job(message))
-            job = (await Taken().open(on.bus, "nflow.job.workflow.>")).jobs[0]
+            job = (await taken.open(on.bus, "nflow.job.workflow.>")).jobs[-1]
         else:
             job = stages[0].job
         stages.append(Stage(on, job, message))
@@ -283,3 +286,76 @@ async def test_a_driver_that_takes_over_an_ended_run_clears_up_after_it(stage_of
     assert len(await second.ended()) == 1
     assert (await second.engine.index.get(RUN)).state == "succeeded"
     assert await second.engine.store.get(RUN, "number") is None
+
+
+async def test_a_stop_waits_until_its_dag_run_is_reopened_and_then_holds(stage_of, bus):
+    """Written before, it would be a stop of the time before, and nobody would heed it."""
+    stage = await stage_of("main")
+    await stage.finish("main:1", Status.FAILED)
+    await stage.ended()
+    stop_subject, reopening, held = stage.engine.subjects.stop(RUN, DagId("main:1")), asyncio.Event(), []
+
+    async def hold(subject):
+        if subject == stop_subject and not held:
+            held.append(subject)
+            await reopening.wait()
+
+    bus.before_append = hold
+    again = await stage_of("main", reopening=Reopening(number=1, by="ada"))
+    await again.ask(StopRequested(reason="enough", by="me"))
+
+    reopening.set()
+    await settle()
+
+    records = (await stage.bus.read(stop_subject)).records
+    [reopened, stop] = [event for record in records for event in unpack_events(record.payload)]
+    assert reopened == DagReopened(number=1)
+    assert (stop.reason, stop.opening) == ("enough", 1)
+    assert (await again.jobs())["main:1"].opening == 1
+
+
+async def test_a_job_that_says_what_has_been_done_reopens_nothing(stage_of):
+    stage = await stage_of("main")
+    await stage.finish("main:1", Status.FAILED)
+    await stage.ended()
+    reopening = Reopening(number=1, by="ada")
+    first = await stage_of("main", reopening=reopening)
+    finished = DagFinished(dag=DagId("main:1"), status=Status.SUCCEEDED, opening=1)
+    await first.bus.append(first.engine.subjects.dag_finished(RUN, DagId("main:1")), pack_events([finished]))
+    assert [end.opening for end in await first.ended()] == [0, 1]
+
+    second = await stage_of("main", reopening=reopening)
+
+    assert [end.opening for end in await second.ended()] == [0, 1]
+    assert [event.number for event in await second.of(RunRetried)] == [1]
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+async def test_a_stop_that_comes_while_the_retry_is_being_written_is_written_after_it(stage_of, bus, other, is_early):
+    """A driver that takes over would read it before the retry, and think that it was over."""
+    stage = await stage_of("main")
+    await stage.finish("main:1", Status.FAILED)
+    await stage.ended()
+    after = (await bus.last(stage.engine.subjects.own(RUN))).seq
+    stop = StopRequested(reason="enough", by="me")
+    kept = []
+
+    async def stop_first(subject):
+        if subject == stage.engine.subjects.own(RUN) and bus.pushes is None and not kept:
+            bus.pushes = kept
+            await other.append(stage.engine.subjects.ask(RUN), pack_events([stop]))
+            await settle()
+
+    bus.before_append = stop_first
+    again = await stage_of("main", reopening=Reopening(number=1, by="ada", after=after))
+    bus.pushes = None
+
+    for push in kept if is_early else reversed(kept):
+        push()
+    await settle()
+
+    page = await bus.read(stage.engine.subjects.own(RUN))
+    logged = [event for record in page.records for event in unpack_events(record.payload)]
+    assert [type(event) for event in logged][-2:] == [RunRetried, StopRequested]
+    assert logged[-1] == stop
+    assert not again.driving.done()
