@@ -9,7 +9,7 @@ import enum
 import logging
 from collections.abc import Awaitable, Callable
 
-from nflow.bus.port import Bus, Job
+from nflow.bus.port import LEASE, Bus, Job
 from nflow.core.ids import WorkerId
 from nflow.errors import NobodyThere
 from nflow.wire.subjects import Subjects
@@ -46,6 +46,9 @@ class Holdings:
         self._held: dict[str, Job] = {}
         self._checks: set[asyncio.Task[None]] = set()
         self._answers = bus.answer(subjects.holder(worker), self._answer)
+        self._was_away = False
+        self._silent: dict[WorkerId, float] = {}  # since when nobody answers for them, after an outage
+        self._reconnects = bus.on_reconnect(self._on_reconnect)
 
     def __contains__(self, subject: str) -> bool:
         return subject in self._held
@@ -95,10 +98,11 @@ class Holdings:
         try:
             answer = await self._bus.ask(self._subjects.holder(holder), job.subject.encode(), timeout=SILENCE)
         except (NobodyThere, TimeoutError):
-            if self._bus.connected_for() < SETTLING:
+            if self._bus.connected_for() < SETTLING or self._may_come_back(holder):
                 return Verdict.HAND_BACK
             _log.warning("worker %s is gone; its work is taken over: %s", holder, job.subject)
             return Verdict.TAKE
+        self._silent.pop(holder, None)
         return Verdict.HAND_BACK if answer == _MINE else Verdict.TAKE
 
     async def is_held(self, subject: str, holder: WorkerId) -> bool:
@@ -111,8 +115,24 @@ class Holdings:
     def close(self) -> None:
         """Answer no more: what was held here may be taken at once."""
         self._answers.close()
+        self._reconnects.close()
         for check in self._checks:
             check.cancel()
+
+    def _on_reconnect(self) -> None:
+        self._was_away = True
+        self._silent.clear()
+
+    def _may_come_back(self, holder: WorkerId) -> bool:
+        """Whether a silent holder may be one that is merely late after an outage.
+
+        In an outage every lease runs out, so that its jobs come proves nothing. It must have been silent for as long as
+        it takes a lease to run out in good times.
+        """
+        if not self._was_away or self._bus.connected_for() >= SETTLING + LEASE:
+            return False
+        now = asyncio.get_running_loop().time()
+        return now - self._silent.setdefault(holder, now) < LEASE
 
     async def _answer(self, subject: bytes) -> bytes:
         return _MINE if subject.decode() in self._held else _NOT_MINE

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from nflow.bus.port import Job
@@ -107,7 +108,10 @@ class Execution:
                 await self._means.end_strays(self.task.execution(number))
         self._start, self._began = time.time(), time.monotonic()
         try:
-            result = await self._result_of(slot, claim, ending)
+            request = await self._request(slot, claim)
+            if not await self._is_still_held(claim):
+                return None
+            result = await self._result_of(slot, request, ending)
         except NflowError as error:  # code or input that cannot be fetched any more
             return self._failure(claim, RemoteError(type=type(error).__name__, message=str(error)))
         finally:
@@ -118,12 +122,20 @@ class Execution:
             await self._means.end_strays(self.task.execution(claim.execution))
         return self._judged(claim, slot, result, ending.verdict)
 
-    async def _result_of(self, slot: Slot, claim: Claim, ending: Ending) -> Outcome | Death:
-        request = await self._request(slot, claim)
+    async def _is_still_held(self, claim: Claim) -> bool:
+        """Whether the code may begin: what it needs may have come late, to one that was away and has a successor."""
+        if self.job.is_leased or await claim.still_mine():
+            return True
+        claim.drop()
+        self._lost = True
+        return False
+
+    async def _result_of(self, slot: Slot, request: Sequence[object], ending: Ending) -> Outcome | Death:
         self.check_stop()
         if self.task.timeout is not None:
             ending.after(self.task.timeout, Why.TIMED_OUT, f"took longer than its timeout of {self.task.timeout:g} s")
         began = asyncio.get_running_loop().time()  # a clock that nobody sets back
+        slot.known_code.add(self.task.code)  # now it is sent there
         try:
             outcome = await slot.run(
                 request,
@@ -160,7 +172,6 @@ class Execution:
         code = None
         if task.code not in slot.known_code:
             code = await means.code.get(task.code)
-            slot.known_code.add(task.code)  # last, for then it is sent there
         terms = asdict(means.engine.terms)
         return self.job.payload, given, code, claim.execution, means.engine.holdings.worker, means.host, terms
 

@@ -29,6 +29,7 @@ from nflow.core.events import (
     TaskSucceeded,
 )
 from nflow.core.ids import DagId, TaskId
+from nflow.core.retry import WORKER_LOST
 from nflow.core.spec import DagSpec, OnFailure, TaskSpec, WorkflowSpec
 
 # --- a dag run -------------------------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def own_words(seen: Sequence[Event], task: TaskId, attempts: int = 1) -> tuple[s
                 says = "running"
             case TaskReleased():
                 says = "ready"
-            case TaskFailed(attempt=attempt) if attempt < attempts:
+            case TaskFailed(attempt=attempt, error=error) if attempt < attempts and error.type != WORKER_LOST:
                 newest, says = (attempt + 1, 0), "retrying"
             case _:
                 return OUTCOMES[type(event)], event

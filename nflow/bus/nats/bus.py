@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nflow.bus import topology
 from nflow.bus.nats.backoff import Backoff
 from nflow.bus.nats.connection import Connection, Login
-from nflow.bus.nats.jetstream import NO_RESPONDERS, JetStream, error_code
+from nflow.bus.nats.jetstream import NO_RESPONDERS, NOTHING, JetStream, error_code
 from nflow.bus.nats.leases import Leases
 from nflow.bus.nats.listening import Limits
 from nflow.bus.nats.publisher import Publisher
@@ -64,6 +64,10 @@ async def connect(
         await bus.close()
         raise
     return bus
+
+
+#: Seconds for which a stream in memory may be missing after a restart of the server.
+_IN_THE_MAKING = 10.0
 
 
 class NatsBus:
@@ -212,11 +216,16 @@ class NatsBus:
 
     async def server_time(self) -> float:
         """See the port."""
-        match await self._jetstream.call(f"STREAM.INFO.{topology.clock_stream(self.namespace)}", {}):
-            case {"ts": str(at)}:
-                return datetime.fromisoformat(at).timestamp()
-            case answer:
-                raise BusError(f"The server does not tell the time: {answer.get('error')}")
+        backoff = Backoff()
+        while True:
+            answer = await self._jetstream.call(f"STREAM.INFO.{topology.clock_stream(self.namespace)}", {})
+            match answer:
+                case {"ts": str(at)}:
+                    return datetime.fromisoformat(at).timestamp()
+                case _ if error_code(answer) in NOTHING and backoff.spent < _IN_THE_MAKING:
+                    await backoff.pause()  # it was in memory, and is being made again after a restart
+                case _:
+                    raise BusError(f"The server does not tell the time: {answer.get('error')}")
 
     def connected_for(self) -> float:
         """See the port."""
