@@ -3,6 +3,8 @@
 import resource
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.process import Process
 from tests.e2e.station import Station
 
@@ -46,3 +48,15 @@ async def test_tasks_that_a_worker_has_no_files_for_are_run_by_another(station: 
 
         await story.succeeds()
         assert station.ledger() == ["descend"] * 4
+
+
+@pytest.mark.parametrize(("megabytes", "process"), [(1, "the same process"), (200, "another process")])
+async def test_a_slot_that_a_task_has_left_fat_is_replaced(station: Station, megabytes: int, process: str):
+    worker = await station.nflow("worker", "--slots", "1", NFLOW_WORKER_RECYCLE_MEMORY="150MiB")
+    await worker.until_says(" serves ")
+
+    run = await station.submit("leaky", megabytes=megabytes)
+
+    async with station.following(run) as story:
+        await story.succeeds()
+        await story.until(lambda: any(line.text == process for _, line in story.lines))
