@@ -112,9 +112,11 @@ class World:
     async def _live(self) -> None:
         self._schedule()
         await self._until(lambda: self._healed, math.inf)
-        await self._everything_ended()
-        if self.checks.broken is None:
+        while self.checks.broken is None:
+            await self._everything_ended()
             await self._until(lambda: False, AFTERMATH)  # virtual time, in which what is left should go
+            if self._is_over():  # else a job has arrived late, of a client that was killed
+                break
         if self.checks.broken is None:
             self.checks.at_the_end()
         if self.checks.broken is None:
