@@ -11,10 +11,15 @@ _CGROUPS = Path("/sys/fs/cgroup")
 def resident_bytes(pid: int) -> int:
     """The memory that a process holds at present; 0 where that cannot be known."""
     try:
-        with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:  # noqa: PTH123 - asked after every task
-            return int(file.read(100).split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError, ValueError):
+        file = os.open(f"/proc/{pid}/statm", os.O_RDONLY)  # asked after every task: without Python's own buffers
+    except OSError:
         return 0
+    try:
+        return int(os.read(file, 100).split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
+    finally:
+        os.close(file)
 
 
 class OomKills:
