@@ -9,7 +9,6 @@ from tests.chaos.faults import Kind
 _PLANNED = {Verdict.SUCCEEDED, Verdict.FAILED, Verdict.STOPPED, Verdict.CHAOS}
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_every_promise_is_kept_through_a_hundred_seconds_of_chaos(tmp_path):
     parts = await campaign(tmp_path, available(), seconds=100.0, seed=1, say=print)
