@@ -3,18 +3,17 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from nflow.bus.port import Job
-from nflow.core.events import Provenance, RemoteError, TaskCancelled, TaskEvent, TaskFailed
+from nflow.core.events import Provenance, RemoteError, TaskEvent
 from nflow.core.jobs import TaskJob
-from nflow.core.retry import TIMED_OUT
 from nflow.engine.claims import Claim
 from nflow.errors import NflowError, TooLarge
-from nflow.wire.messages import unpack_events
 from nflow.worker.calls import TaskCalls
 from nflow.worker.death import Death
-from nflow.worker.ending import Ending, Verdict, Why
+from nflow.worker.ending import Ending, Why
+from nflow.worker.judgement import Judge
 from nflow.worker.means import Means
 from nflow.worker.pace import Pace
 from nflow.worker.slot import Outcome, Slot, SlotDied
@@ -107,20 +106,31 @@ class Execution:
             for number in range(1, claim.execution):
                 await self._means.end_strays(self.task.execution(number))
         self._start, self._began = time.time(), time.monotonic()
+        judge = self._judge(claim)
         try:
             request = await self._request(slot, claim)
             if not await self._is_still_held(claim):
                 return None
             result = await self._result_of(slot, request, ending)
         except NflowError as error:  # code or input that cannot be fetched any more
-            return self._failure(claim, RemoteError(type=type(error).__name__, message=str(error)))
+            return judge.failure(RemoteError(type=type(error).__name__, message=str(error)))
         finally:
             ending.close()
         if ending.verdict is not None or isinstance(result, Death):
             slot.kill()  # with all that it has started, before anybody hears that it is over
             await slot.end()
             await self._means.end_strays(self.task.execution(claim.execution))
-        return self._judged(claim, slot, result, ending.verdict)
+        if ending.verdict is None and self._given_back and isinstance(result, Death):
+            return None
+        return judge.judged(slot, result, ending.verdict)
+
+    def _judge(self, claim: Claim) -> Judge:
+        return Judge(
+            task=self.task,
+            execution=claim.execution,
+            kill_after=self._means.kill_after,
+            provenance=self._provenance,
+        )
 
     async def _is_still_held(self, claim: Claim) -> bool:
         """Whether the code may begin: what it needs may have come late, to one that was away and has a successor."""
@@ -148,23 +158,6 @@ class Execution:
         self._pace.took(asyncio.get_running_loop().time() - began)
         return outcome
 
-    def _judged(
-        self, claim: Claim, slot: Slot, result: Outcome | Death, verdict: Verdict | None
-    ) -> TaskEvent | bytes | None:
-        """What is recorded of an attempt, given how it ended and whether this worker has ended it."""
-        timed_out = verdict is not None and verdict.why is Why.TIMED_OUT
-        if isinstance(result, Outcome) and not result.failed and not timed_out:
-            return result.events  # it came to its end before it could be ended
-        match verdict:
-            case Verdict(why=Why.STOPPED, words=words):
-                provenance, attempt = self._provenance(slot.pid), self.task.attempt
-                return TaskCancelled(task=self.task.task, reason=words, provenance=provenance, attempt=attempt)
-            case Verdict(why=Why.TIMED_OUT):
-                return self._timed_out(claim, slot, result, verdict)
-            case None if not (self._given_back and isinstance(result, Death)):
-                return self._failed(claim, slot, result)
-        return None
-
     async def _request(self, slot: Slot, claim: Claim) -> tuple[object, ...]:
         """What the slot needs to know. Code goes there once, and stays in its hands."""
         task, means = self.task, self._means
@@ -178,43 +171,10 @@ class Execution:
     async def _settle(self, claim: Claim, outcome: TaskEvent | bytes, slot: Slot) -> None:
         try:
             await claim.settle(outcome)
-        except TooLarge as error:
-            message = f"What the task hands on, with all its names, does not fit into a message. {error}"
-            await claim.settle(self._failure(claim, RemoteError(type="TooLarge", message=message), slot))
-
-    def _failed(self, claim: Claim, slot: Slot, result: Outcome | Death) -> TaskFailed:
-        if isinstance(result, Outcome):
-            return replace(_failure_in(result), output=slot.last_lines)
-        death = result
-        error = RemoteError(type="SlotDied", message=f"{death.words[0].upper()}{death.words[1:]}.", hint=death.hint)
-        return self._failure(claim, error, slot, death)
-
-    def _timed_out(self, claim: Claim, slot: Slot, result: Outcome | Death, verdict: Verdict) -> TaskFailed:
-        message = f"Task '{self.task.name}' {verdict.words} and was ended."
-        trace, death = "", None
-        if isinstance(result, Death):
-            death = result
-            message += f" {self._means.kill_after:g} s after SIGTERM it was still there: it was killed."
-        elif result.failed:
-            trace = _failure_in(result).error.traceback
-        hint = "Give it a longer timeout=, or less to do."
-        return self._failure(
-            claim, RemoteError(type=TIMED_OUT, message=message, traceback=trace, hint=hint), slot, death
-        )
-
-    def _failure(
-        self, claim: Claim, error: RemoteError, slot: Slot | None = None, death: Death | None = None
-    ) -> TaskFailed:
-        provenance = self._provenance(0 if slot is None else slot.pid)
-        return TaskFailed(
-            task=self.task.task,
-            attempt=self.task.attempt,
-            execution=claim.execution,
-            error=error,
-            provenance=provenance if death is None else replace(provenance, peak_memory_bytes=death.peak_memory_bytes),
-            output=() if slot is None else slot.last_lines,
-            exit_code=None if death is None else death.exit_code,
-        )
+        except TooLarge as too_large:
+            message = f"What the task hands on, with all its names, does not fit into a message. {too_large}"
+            error = RemoteError(type="TooLarge", message=message)
+            await claim.settle(self._judge(claim).failure(error, slot))
 
     def _provenance(self, pid: int) -> Provenance:
         worker = self._means.engine.holdings.worker
@@ -229,9 +189,3 @@ class Execution:
         self._lost = True
         if self._slot is not None:
             self._slot.kill()
-
-
-def _failure_in(outcome: Outcome) -> TaskFailed:
-    [failed] = unpack_events(outcome.events)
-    assert isinstance(failed, TaskFailed)
-    return failed
