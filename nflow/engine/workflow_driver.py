@@ -13,6 +13,7 @@ from nflow.core.jobs import DagJob, Reopening, WorkflowJob
 from nflow.core.jobs import Job as Message
 from nflow.core.spec import WorkflowSpec
 from nflow.core.workflow_run import WorkflowRun
+from nflow.engine.deadline import Deadline
 from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
 from nflow.engine.log import events_of
@@ -20,16 +21,13 @@ from nflow.engine.reopening import enqueue_anew, reopen_dag
 from nflow.engine.runs import AT_THE_END, RunEntry
 from nflow.wire.messages import pack_events, pack_job
 
-#: Who stops a run whose time is over, and the seconds that its tasks have left then.
-DEADLINE = "deadline"
-DEADLINE_GRACE = 10.0
-
 
 class WorkflowDriver(Driver):
     """One workflow run, from its job to its `RunFinished`."""
 
     _machine: WorkflowRun
     _spec: WorkflowSpec
+    _deadline: Deadline
 
     def __init__(self, engine: Engine, job: Job, message: WorkflowJob) -> None:
         super().__init__(engine, job, message.run, None)
@@ -37,9 +35,6 @@ class WorkflowDriver(Driver):
         self._started: float | None = None
         self._finished: tuple[RunFinished, float] | None = None
         self._starting = self._finishing = self._reopening = False
-        self._since: float | None = None  # when it began, or began again
-        self._deadline: asyncio.Task[None] | None = None
-        self._is_overdue = False  #: the stop of its deadline is on record
         self._noting = asyncio.Lock()  # one that is held up must not overwrite the next one
         self._reopenings: dict[tuple[DagId, int], asyncio.Task[None]] = {}
         self._stops: list[StopRequested] = []  # that are meant for the run as it goes on, and came before it did
@@ -48,28 +43,28 @@ class WorkflowDriver(Driver):
     async def _prepare(self) -> None:
         self._spec = await self.engine.specs.get(self._message.spec)
         self._machine = WorkflowRun(self.run, self._spec)
+        self._deadline = Deadline(self, self._spec.deadline)
 
     def _apply(self, event: Event, record: Record) -> list[Command]:
         before = self._machine.state
+        self._deadline.take(event, record.at)
         if isinstance(event, RunStarted):
-            self._started = self._since = record.at
+            self._started = record.at
         elif isinstance(event, RunFinished) and self._finished is None and event.opening >= self._machine.opening:
             self._finished = event, record.at
             if self.live:
                 self.spawn(self._close_run(event, record.at))
         elif isinstance(event, RunRetried) and event.number > self._machine.opening:
             self._finished, self._finishing = None, False
-            self._since, self._is_overdue = record.at, False
             if self.live:
                 self._reopened_at = record.seq
                 self.record(self._later_stops())
                 self.spawn(self._go_on())
         elif isinstance(event, StopRequested):
-            self._is_overdue |= event.by == DEADLINE
             self._note_stop(event, record)
         commands = workflow_run.apply(self._machine, event)
         if self.live and isinstance(event, RunStarted | RunRetried):
-            self._watch_deadline()
+            self._deadline.watch()
         if self.live and self._finished is None and self._machine.state is not before:
             self.spawn(self._note(self._machine.state.value))
         return commands
@@ -88,7 +83,7 @@ class WorkflowDriver(Driver):
                 self._starting = True
                 self.spawn(self._start())
             return []
-        self._watch_deadline()
+        self._deadline.watch()
         return workflow_run.outstanding(self._machine)
 
     async def _has_ended(self, owner: int) -> bool:
@@ -139,18 +134,6 @@ class WorkflowDriver(Driver):
             keep_data=self._message.keep_data,
         )
         self.record([started])
-
-    def _watch_deadline(self) -> None:
-        if self._spec.deadline is not None and self._deadline is None and not self._is_overdue:
-            self._deadline = self.spawn(self._stop_at_deadline(self._spec.deadline))
-
-    async def _stop_at_deadline(self, seconds: float) -> None:
-        """Stop the run when it has taken so long, by the server's clock, since it began or began again."""
-        assert self._since is not None
-        await asyncio.sleep(self._since + seconds - self.now())  # a clock, not a wait
-        reason = f"the run took longer than its deadline of {seconds:g} s"
-        stop = StopRequested(reason=reason, by=DEADLINE, status=Status.FAILED, grace=DEADLINE_GRACE)
-        await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]))
 
     async def _reopen(self, reopening: Reopening) -> None:
         """Give parameters their new values, then say that the run goes on; what follows comes back as an event."""
