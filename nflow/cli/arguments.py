@@ -43,7 +43,7 @@ def load_settings(server: str | None = None, **overrides: object) -> "Settings":
 
 def load_workflow(name: str, settings: "Settings", *, deadline: str | None = None) -> "Workflow":
     """The workflow of that name or path; with a `deadline`, which the settings have read, that is the run's."""
-    from nflow.cli.reading import reading  # noqa: PLC0415 - see above
+    from nflow.cli.files.reading import reading  # noqa: PLC0415 - see above
     from nflow.models.policy import Policy  # noqa: PLC0415
     from nflow.models.workflow import load  # noqa: PLC0415
 
@@ -57,7 +57,7 @@ def load_workflow(name: str, settings: "Settings", *, deadline: str | None = Non
 
 def find_workflow(name: str, settings: "Settings") -> "Path":
     """The file of the workflow of that name or path."""
-    from nflow.cli.examples import files  # noqa: PLC0415 - see above
+    from nflow.cli.files.examples import files  # noqa: PLC0415 - see above
     from nflow.models.workflow import find  # noqa: PLC0415
 
     try:
