@@ -6,7 +6,8 @@ import typer
 
 from nflow.cli.arguments import JsonOption, ServerOption, load_settings
 from nflow.cli.console.streams import say
-from nflow.cli.console.table import print_json, print_table, when
+from nflow.cli.console.table import print_json, print_table
+from nflow.cli.console.times import when
 
 if TYPE_CHECKING:
     from nflow.cli.follow.view import RunView

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
@@ -49,10 +48,3 @@ def _print_fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], styles
     for row, style in zip(rows, styles, strict=True):
         table.add_row(*map(Text, row), style=style)
     Console(highlight=False).print(table)
-
-
-def when(at: float, now: float) -> str:
-    """A moment in local time: without the date, if that is today's."""
-    moment, today = time.localtime(at), time.localtime(now)
-    is_today = moment[:3] == today[:3]
-    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", moment)

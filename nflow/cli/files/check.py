@@ -3,9 +3,10 @@
 import json
 from typing import TYPE_CHECKING
 
-from nflow.cli.arguments import JsonOption, WorkflowArgument, find_workflow, load_settings
+from nflow.cli.arguments import JsonOption, WorkflowArgument, load_settings
 from nflow.cli.console.streams import say
 from nflow.cli.edge import USAGE
+from nflow.cli.files.loading import find_workflow
 
 if TYPE_CHECKING:
     from nflow.cli.files.checking import Verdict

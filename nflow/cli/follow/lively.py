@@ -12,8 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.text import Text
 
+from nflow.cli.console.times import duration
 from nflow.cli.follow.screen import Plain, logged
-from nflow.cli.follow.summary import Part, duration
+from nflow.cli.follow.summary import Part
 from nflow.cli.follow.view import DagFrame, Frame
 from nflow.wire.lines import Line
 

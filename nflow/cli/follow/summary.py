@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nflow.cli.console.times import duration
 from nflow.cli.follow.view import Failure, RunView
 from nflow.core.events import Status
 from nflow.core.ids import RunId
@@ -53,15 +54,6 @@ def as_json(name: str, run: RunId, view: RunView) -> dict[str, object]:
         "tasks": dict(view.counts),
         "failures": [_plain(failure) for failure in view.failures],
     }
-
-
-def duration(seconds: float, *, digits: int = 2) -> str:
-    """Seconds as a person reads them: `0.12 s`, `12.3 s`, `4:05 min`, `1:02:03 h`; small ones with so many digits."""
-    if seconds < 59.95:
-        return f"{seconds:.{digits if seconds < 10 else 1}f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
 
 
 def _failure(failure: Failure, *, with_output: bool) -> Iterator[Part]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.cli.arguments import JsonOption, ServerOption, load_settings, parse_arguments
+from nflow.cli.arguments import JsonOption, ServerOption, SlotsOption, WorkOption, load_settings, parse_arguments
 from nflow.cli.console.streams import say
 from nflow.cli.edge import log_to_stderr
 
@@ -34,15 +34,8 @@ def retry(
     follow: Annotated[
         bool, typer.Option("--follow/--no-follow", help="Follow it to its end, or leave it to workers elsewhere.")
     ] = True,
-    slots: Annotated[
-        int | None, typer.Option("--slots", help="Tasks to run at a time; by default the number of cores.", min=1)
-    ] = None,
-    work: Annotated[
-        bool | None,
-        typer.Option(
-            "--work/--no-work", help="Do the work here too; by default only when no site's server is configured."
-        ),
-    ] = None,
+    slots: SlotsOption = None,
+    work: WorkOption = None,
     as_json: JsonOption = False,
     server: ServerOption = None,
 ) -> int:

@@ -1,9 +1,6 @@
 """`nflow run`: start a workflow, follow it to its end and, on the embedded server, do its work here."""
 
 import logging
-from typing import Annotated
-
-import typer
 
 from nflow.cli.arguments import (
     ArgumentsArgument,
@@ -12,13 +9,14 @@ from nflow.cli.arguments import (
     KeepDataOption,
     QueueOption,
     ServerOption,
+    SlotsOption,
     WorkflowArgument,
+    WorkOption,
     load_settings,
-    load_workflow,
     parse_arguments,
-    usual_policy,
 )
 from nflow.cli.edge import log_to_stderr
+from nflow.cli.files.loading import load_workflow, usual_policy
 
 
 def run(  # noqa: PLR0913, PLR0917 - the flags of a command
@@ -27,15 +25,8 @@ def run(  # noqa: PLR0913, PLR0917 - the flags of a command
     queue: QueueOption = "workflow",
     keep_data: KeepDataOption = False,
     deadline: DeadlineOption = None,
-    slots: Annotated[
-        int | None, typer.Option("--slots", help="Tasks to run at a time; by default the number of cores.", min=1)
-    ] = None,
-    work: Annotated[
-        bool | None,
-        typer.Option(
-            "--work/--no-work", help="Do the work here too; by default only when no site's server is configured."
-        ),
-    ] = None,
+    slots: SlotsOption = None,
+    work: WorkOption = None,
     as_json: JsonOption = False,
     server: ServerOption = None,
 ) -> int:

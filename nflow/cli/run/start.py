@@ -13,10 +13,9 @@ from nflow.cli.arguments import (
     ServerOption,
     WorkflowArgument,
     load_settings,
-    load_workflow,
     parse_arguments,
-    usual_policy,
 )
+from nflow.cli.files.loading import load_workflow, usual_policy
 
 if TYPE_CHECKING:
     from nflow.client import Client

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.cli.arguments import JsonOption, ServerOption, load_settings
+from nflow.cli.arguments import JsonOption, ServerOption, SlotsOption, load_settings
 from nflow.cli.console.streams import say
 from nflow.cli.console.table import print_json, print_table
+from nflow.cli.console.times import duration
 from nflow.cli.edge import log_to_stderr
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ def worker(
     queues: Annotated[
         str | None, typer.Option("--queues", "-q", help="Queues to serve, with commas between them.")
     ] = None,
-    slots: Annotated[
-        int | None, typer.Option("--slots", help="Tasks to run at a time; by default the number of cores.", min=1)
-    ] = None,
+    slots: SlotsOption = None,
     name: Annotated[str | None, typer.Option("--name", help="What this worker is called in listings.")] = None,
     server: ServerOption = None,
 ) -> None:
@@ -63,8 +62,6 @@ async def _workers(settings: "Settings") -> "list[WorkerEntry]":
 
 
 def _show(entries: "list[WorkerEntry]") -> None:
-    from nflow.cli.follow.summary import duration  # noqa: PLC0415
-
     rows = [
         (
             entry.worker,

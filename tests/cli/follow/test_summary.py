@@ -2,9 +2,7 @@
 
 import json
 
-import pytest
-
-from nflow.cli.follow.summary import as_json, duration, summary
+from nflow.cli.follow.summary import as_json, summary
 from nflow.cli.follow.view import MOST_FAILURES
 from nflow.core.events import DagFinished, RemoteError, RunFinished, Status, StopRequested, TaskFailed
 from nflow.core.ids import TaskId
@@ -115,21 +113,3 @@ def test_json_of_a_run_that_was_left_says_that_it_goes_on(tale: Tale):
     told = as_json("scan", RUN, tale.view)
 
     assert (told["status"], told["seconds"]) == ("running", None)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0, "0.00 s"),
-        (0.126, "0.13 s"),
-        (9.99, "9.99 s"),
-        (12.34, "12.3 s"),
-        (59.94, "59.9 s"),
-        (59.96, "1:00 min"),
-        (245, "4:05 min"),
-        (3599.7, "1:00:00 h"),
-        (90061, "25:01:01 h"),
-    ],
-)
-def test_durations_are_told_as_a_person_would(seconds: float, words: str):
-    assert duration(seconds) == words
