@@ -64,7 +64,7 @@ def show(
     [dim]Example:[/dim]  nflow dead show 17
     """
     from nflow import loop  # noqa: PLC0415 - see above
-    from nflow.cli.console.plain import written  # noqa: PLC0415
+    from nflow.cli.console.values import written  # noqa: PLC0415
     from nflow.cli.dead.letters import as_document, told  # noqa: PLC0415
 
     if raw and as_json:

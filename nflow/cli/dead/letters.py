@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nflow.cli.console.plain import Plain
 from nflow.cli.console.streams import say
 from nflow.cli.console.table import print_table
 from nflow.cli.console.times import when
+from nflow.cli.console.values import Plain
 from nflow.core.ids import RunId
 from nflow.engine.dead import DeadLetter, DeadLetters
 from nflow.engine.engine import Engine

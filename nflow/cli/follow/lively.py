@@ -13,7 +13,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from nflow.cli.console.times import duration
-from nflow.cli.follow.screen import Plain, logged
+from nflow.cli.follow.plain import Plain, logged
 from nflow.cli.follow.summary import Part
 from nflow.cli.follow.view import DagFrame, Frame
 from nflow.wire.lines import Line

@@ -3,7 +3,7 @@
 from typing import Any
 
 from nflow.blobs.terms import Terms
-from nflow.cli.console.plain import Plain, parsed, shown, written
+from nflow.cli.console.values import Plain, parsed, shown, written
 from nflow.core.dataset import INLINE, Ref, Tree
 from nflow.engine.engine import Engine
 from nflow.engine.provenance import all_provenance_of, provenance_of

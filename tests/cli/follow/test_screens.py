@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nflow.cli.console.streams import abandon
 from nflow.cli.follow.lively import Lively, fitting
-from nflow.cli.follow.screen import Plain
+from nflow.cli.follow.plain import Plain
 from nflow.cli.follow.summary import Part
 from nflow.cli.follow.view import DagFrame, Frame
 from nflow.core.ids import DagId, TaskId
