@@ -1,1 +1,4 @@
-"""The command line: a file for each noun; nothing here that a Python program could not do through `nflow.client`."""
+"""The command line: a file or a folder for each noun.
+
+Nothing is here that a Python program could not do through `nflow.client`.
+"""

@@ -9,9 +9,15 @@ from typing import Annotated, TextIO
 import typer
 
 from nflow import __version__, loop
-from nflow.cli import check, dead, doctor, examples, listing, retry, run, server, start, status, stop, store, worker
+from nflow.cli import server, status, stop
+from nflow.cli.dead import dead
+from nflow.cli.doctor import doctor
 from nflow.cli.edge import DEBUG, guarded
-from nflow.cli.reading import leave
+from nflow.cli.files import check, examples, listing
+from nflow.cli.files.reading import leave
+from nflow.cli.run import retry, run, start
+from nflow.cli.store import store
+from nflow.cli.worker import worker
 
 app = typer.Typer(
     name="nflow",

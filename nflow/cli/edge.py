@@ -9,7 +9,7 @@ from typing import TextIO
 
 import typer
 
-from nflow.cli.streams import abandon
+from nflow.cli.console.streams import abandon
 from nflow.errors import NflowError
 
 #: Whether tracebacks are wanted.

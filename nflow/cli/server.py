@@ -1,7 +1,7 @@
 """`nflow server`: the embedded server in the foreground."""
 
 from nflow.cli.arguments import load_settings
-from nflow.cli.streams import say
+from nflow.cli.console.streams import say
 from nflow.errors import UsageError
 
 

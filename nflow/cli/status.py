@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nflow.cli.arguments import JsonOption, ServerOption, load_settings
-from nflow.cli.streams import say
-from nflow.cli.table import print_json, print_table, when
+from nflow.cli.console.streams import say
+from nflow.cli.console.table import print_json, print_table
+from nflow.cli.console.times import when
 
 if TYPE_CHECKING:
-    from nflow.cli.view import RunView
+    from nflow.cli.follow.view import RunView
     from nflow.client import Client
     from nflow.config import Settings
     from nflow.engine.runs import RunEntry
@@ -42,15 +43,15 @@ def status(
     else:
         say("No runs yet. Start one: nflow run sequence")
     if view is not None and not as_json:
-        from nflow.cli.screen import screen  # noqa: PLC0415
-        from nflow.cli.summary import failures  # noqa: PLC0415
+        from nflow.cli.follow.screen import screen  # noqa: PLC0415
+        from nflow.cli.follow.summary import failures  # noqa: PLC0415
 
         screen("").summary(failures(view, with_output=True))
 
 
 async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None, float]":
     """The entries; of a single run that has tasks which failed, all that is known of it as well; the server's time."""
-    from nflow.cli.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
+    from nflow.cli.queues.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
     from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
@@ -64,7 +65,7 @@ async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntr
 
 
 async def _view(client: "Client", entry: "RunEntry") -> "RunView | None":
-    from nflow.cli.following import view_of_known  # noqa: PLC0415
+    from nflow.cli.follow.following import view_of_known  # noqa: PLC0415
     from nflow.client import Following  # noqa: PLC0415
 
     view = await view_of_known(client.engine, entry.run)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nflow.cli.arguments import ServerOption, load_settings
-from nflow.cli.streams import say
+from nflow.cli.console.streams import say
 from nflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ async def _stop(settings: "Settings", text: str, dag: str | None) -> None:
 
 
 async def _in_flight(client: "Client", run: "RunId") -> "tuple[DagId, ...]":
-    from nflow.cli.view import RunView  # noqa: PLC0415
+    from nflow.cli.follow.view import RunView  # noqa: PLC0415
     from nflow.client import Following  # noqa: PLC0415
 
     view = RunView({})

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from nflow.config import load
-from nflow.core.events import DagStarted, RunStarted
 from nflow.server import attach
 from tests.cli.program import Program
-from tests.cli.tale import MAIN, Tale
 
 WORKFLOWS = Path(__file__).with_name("workflows")
 
@@ -35,9 +33,3 @@ def nflow(home: Path, nflow_folder: Path) -> Iterator[Program]:
     program = Program(nflow_folder, home)
     yield program
     program.close()
-
-
-@pytest.fixture
-def tale() -> Tale:
-    """A run of which one dag with two tasks was started."""
-    return Tale(main=2, sub=3).tell(RunStarted(workflow="w", spec="", engine=""), DagStarted(key="k", dag=MAIN))

@@ -1,0 +1,1 @@
+"""`nflow dead`: jobs that no worker could handle, looked at, replayed, dropped."""

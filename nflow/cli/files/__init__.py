@@ -1,0 +1,1 @@
+"""Workflow files: found by name, read without harm to this process, checked, listed; and those to learn from."""

@@ -1,0 +1,100 @@
+"""How a run ended, in words and as JSON. Pure."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nflow.cli.console.times import duration
+from nflow.cli.follow.view import Failure, RunView
+from nflow.core.events import Status
+from nflow.core.ids import RunId
+
+_STYLES = {Status.SUCCEEDED: "bold green", Status.FAILED: "bold red", Status.STOPPED: "bold yellow"}
+_MARKS = {Status.SUCCEEDED: "✔", Status.FAILED: "✘", Status.STOPPED: "■"}
+
+
+class Part(NamedTuple):
+    """A piece of text and how it looks where there are colours."""
+
+    text: str
+    style: str = ""
+
+
+def summary(name: str, run: RunId, view: RunView, *, with_output: bool = False) -> Iterator[Part]:
+    """How the run of workflow `name` ended: its failures with their tracebacks, then one line.
+
+    `with_output` is for where nothing was shown of what the tasks wrote: those that failed then tell the end of it.
+    """
+    assert view.finished is not None, "it goes on"
+    yield from failures(view, with_output=with_output)
+    status, reason = view.finished.status, view.finished.reason
+    yield Part(f"{_MARKS[status]} {name} {status}", _STYLES[status])
+    yield Part(f" in {duration(view.seconds)}")
+    if reason and status is not Status.SUCCEEDED:
+        yield Part(f": {reason.splitlines()[0]}")
+    yield Part(f"  ({', '.join([*_counted(view), f'run {run}'])})\n", "dim")
+
+
+def failures(view: RunView, *, with_output: bool) -> Iterator[Part]:
+    """The tasks that failed for good: why, where, and what can be done about it."""
+    for failure in view.failures:
+        yield from _failure(failure, with_output=with_output)
+    unshown = view.counts["failed"] - len(view.failures)
+    if view.failures and unshown > 0:
+        yield Part(f"... and {unshown} more failed.\n", "red")
+
+
+def as_json(name: str, run: RunId, view: RunView) -> dict[str, object]:
+    """The same for programs. A run that was left before its end is `running`."""
+    return {
+        "run": run,
+        "workflow": name,
+        "status": view.finished.status.value if view.finished else "running",
+        "reason": view.finished.reason if view.finished else "",
+        "seconds": round(view.seconds, 6) if view.finished else None,
+        "tasks": dict(view.counts),
+        "failures": [_plain(failure) for failure in view.failures],
+    }
+
+
+def _failure(failure: Failure, *, with_output: bool) -> Iterator[Part]:
+    event = failure.event
+    error, who = event.error, event.provenance
+    attempt = f"attempt {event.attempt}, " if event.attempt > 1 else ""
+    yield Part(f"{failure.dag}/{event.task} failed on {who.host} ({attempt}worker {who.worker}):\n", "red")
+    if error.traceback:
+        yield Part(f"{error.traceback.rstrip()}\n")
+    if error.message not in error.traceback or not error.traceback:
+        yield Part(f"{error.words}\n")
+    if error.hint:
+        yield Part(f"{error.hint}\n", "yellow")
+    if with_output and event.output:
+        yield Part("The end of its output:\n", "dim")
+        yield from (Part(f"  {line}\n") for line in event.output)
+
+
+def _plain(failure: Failure) -> dict[str, object]:
+    event = failure.event
+    error, who = event.error, event.provenance
+    return {
+        "dag": failure.dag,
+        "task": event.task,
+        "attempt": event.attempt,
+        "execution": event.execution,
+        "worker": who.worker,
+        "host": who.host,
+        "pid": who.pid,
+        "seconds": round(max(who.end - who.start, 0.0), 6),
+        "peak_memory_bytes": who.peak_memory_bytes,
+        "exit_code": event.exit_code,
+        "type": error.type,
+        "message": error.message,
+        "hint": error.hint,
+        "traceback": error.traceback,
+        "output": list(event.output),
+    }
+
+
+def _counted(view: RunView) -> list[str]:
+    counts = view.counts
+    order = ("succeeded", "failed", "skipped", "cancelled")
+    return [f"{counts[state]} {state}" for state in order if counts[state]] or ["no tasks"]

@@ -1,0 +1,70 @@
+"""A run that has ended and is to go on: looked at, given other parameters, begun again."""
+
+import getpass
+from collections.abc import Mapping, Sequence
+
+from nflow.cli.follow.following import view_of
+from nflow.cli.follow.lines import last_line
+from nflow.cli.follow.view import RunView
+from nflow.cli.run.changes import encoded_changes
+from nflow.cli.run.undertaking import Begun
+from nflow.client import Client
+from nflow.engine.retrying import Past, refuse_if_needless, reopening_of
+from nflow.engine.serving import Needs
+from nflow.errors import UsageError
+from nflow.wire.python import python_tag
+from nflow.wire.values import Encoded
+
+
+class Retrial:
+    """A run that goes on."""
+
+    _past: Past
+    _parameters: Mapping[str, Encoded]
+
+    def __init__(self, run: str, *, tasks: Sequence[str], changes: Mapping[str, str]) -> None:
+        self._text = run
+        self._tasks = tasks
+        self._changes = changes
+
+    @property
+    def name(self) -> str:
+        """Of the workflow."""
+        return self._past.entry.workflow
+
+    @property
+    def needs(self) -> Needs:
+        """What it needs to have served."""
+        spec = self._past.spec
+        tasks = frozenset(task.queue for dag in spec.dags.values() for task in dag.tasks)
+        return Needs(queues=tuple(self._past.queues), tasks=tasks, python=spec.python)
+
+    async def look(self, client: Client, *, works: bool) -> None:
+        """Find the run, and make sure that what is asked for can be done."""
+        past = self._past = await client.past((await client.find(self._text)).run)
+        refuse_if_needless(past, self._tasks)
+        reopening_of(past, self._tasks, {}, by="")
+        if works and past.spec.python != python_tag():
+            raise UsageError(
+                f"Only Python {past.spec.python} can open the tasks of run {past.entry.run} ({self.name}); this is "
+                f"{python_tag()}. Use nflow with that Python, or start the run anew."
+            )
+        self._parameters = await encoded_changes(client.engine, past, self._changes)
+
+    async def begin(self, client: Client) -> Begun:
+        """Begin it again."""
+        run = self._past.entry.run
+        after = await last_line(client.engine, run)
+        opening = await client.reopen(self._past, tasks=self._tasks, parameters=self._parameters, by=_who())
+        return Begun(run=run, opening=opening, after=after)
+
+    def view(self) -> RunView:
+        """A view that has seen nothing yet."""
+        return view_of(self._past.spec)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in many a container
+        return "a person"

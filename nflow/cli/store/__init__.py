@@ -1,0 +1,1 @@
+"""`nflow store`: the data of one run, looked at and changed."""

@@ -1,0 +1,1 @@
+"""`nflow worker` and `nflow workers`: who takes work, and what ends it."""
