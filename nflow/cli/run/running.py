@@ -119,6 +119,8 @@ class Running:
             say(json.dumps(as_json(self._undertaking.name, run, view), indent=2))
         else:
             await self._stage.summary(summary(self._undertaking.name, run, view))
+            if view.finished is not None and view.finished.status is not Status.SUCCEEDED:
+                self._stage.note(f"When its cause is mended, it can go on from there: nflow retry {run}")
 
     # --- working here ---
 
