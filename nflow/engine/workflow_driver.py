@@ -150,7 +150,8 @@ class WorkflowDriver(Driver):
         await asyncio.sleep(self._since + seconds - self.now())  # a clock, not a wait
         reason = f"the run took longer than its deadline of {seconds:g} s"
         stop = StopRequested(reason=reason, by=DEADLINE, status=Status.FAILED, grace=DEADLINE_GRACE)
-        await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]))
+        # An owner of long ago must not stop a run that was reopened since.
+        await self.engine.bus.append(self.engine.subjects.ask(self.run), pack_events([stop]), guard=self.guard)
 
     async def _reopen(self, reopening: Reopening) -> None:
         """Give parameters their new values, then say that the run goes on; what follows comes back as an event."""
@@ -172,6 +173,8 @@ class WorkflowDriver(Driver):
     def _note_stop(self, stop: StopRequested, record: Record) -> None:
         """Keep a stop that was asked for after the retry was, but stands before its record in the log."""
         reopening = self._message.reopening
+        if stop.by == DEADLINE:  # of the time before, and late: the run that goes on has a deadline of its own
+            return
         if self._finished is not None and reopening is not None and record.seq > reopening.after:
             self._stops.append(stop)
         elif record.seq < self._reopened_at:

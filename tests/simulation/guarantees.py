@@ -356,7 +356,8 @@ class Checks:
         ends = {dag: log.dags[dag].finished for dag in log.granted.values()}
         log.superseded |= set(event.superseded)
         unwell = {dag for dag, end in ends.items() if end is not None and end.status is not Status.SUCCEEDED}
-        if set(event.dags) != (unwell | set(event.redo)) - log.superseded:
+        redone = set(event.redo) & set(ends)  # what has never begun does so now, with all its tasks
+        if set(event.dags) != (unwell | redone) - log.superseded:
             self.breaks("what did not succeed begins again", f"{run}: {event}, its dag runs ended as {ends}")
         log.retried[event.number] = event
         log.opening, log.finished, log.since, log.is_overdue = event.number, None, self._now(), False

@@ -203,10 +203,10 @@ class Plan:
 HORIZON = 14.0  #: seconds in which faults begin
 
 #: Where runs are retried, more goes wrong, in so many seconds.
-LATE_HORIZON = 20.0
+LATE_HORIZON = 16.0
 
 #: The parts of all seeds in which runs are retried, tasks have timeouts, and runs have deadlines.
-RETRIED, TIMED, LIMITED = 0.2, 0.1, 0.06
+RETRIED, TIMED, LIMITED = 0.15, 0.1, 0.06
 
 
 def plan_of(seed: int) -> Plan:
