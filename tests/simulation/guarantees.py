@@ -579,7 +579,13 @@ class Checks:
         for run, log in self.runs.items():
             if run not in self.begun:  # somebody has stopped what never was
                 continue
-            for check in (self._stop_held, self._retries_held, self._fold_agrees, self._dags_agree, self._prediction_holds):
+            for check in (
+                self._stop_held,
+                self._retries_held,
+                self._fold_agrees,
+                self._dags_agree,
+                self._prediction_holds,
+            ):
                 if self.broken is None:
                     check(run, log)
         self._executions_apart()

@@ -18,7 +18,18 @@ from nflow.testing.loop import VirtualTimeLoop
 from nflow.wire.values import decode
 from tests.simulation.guarantees import Broken, Checks
 from tests.simulation.nodes import Node, Person
-from tests.simulation.plan import AT_CALLS, LATE_HORIZON, Fault, Kind, Plan, RetryPlan, RunPlan, StopPlan, TaskPlan, client_of
+from tests.simulation.plan import (
+    AT_CALLS,
+    LATE_HORIZON,
+    Fault,
+    Kind,
+    Plan,
+    RetryPlan,
+    RunPlan,
+    StopPlan,
+    TaskPlan,
+    client_of,
+)
 from tests.simulation.port import EPOCH, Port, Twin
 
 MakePort = Callable[[Twin, str, int, int, Any], Port]
