@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from nflow.bus.paging import all_records
 from nflow.bus.port import Record
 from nflow.core.dataset import INLINE_SIZE_BYTES, Ref
 from nflow.core.events import Event, RunFinished, RunRetried, StopRequested
 from nflow.core.ids import DagId, RunId
-from nflow.core.jobs import Job, WorkflowJob
+from nflow.core.jobs import Job, Reopening, WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.log import Follower, events_of
 from nflow.engine.ownership import owner_in
@@ -166,10 +167,19 @@ class Client:
         version = await self.engine.index.version(run)
         # As with a submission, the acknowledgement of this job is the point from which it holds.
         subject = self.engine.subjects.job_workflow(past.queue, run)
-        if not await enqueue_anew(self.engine.bus, subject, job_of(past, reopening), is_over):
+        is_stored = await enqueue_anew(self.engine.bus, subject, job_of(past, reopening), is_over)
+        if not is_stored or await self._was_overtaken(past, reopening):
             raise UsageError(f"Run {run} ({past.entry.workflow}) was retried a moment ago, and is about to go on.")
         await self.engine.index.announce(replace(past.entry, state="waiting", ended=None, reason=""), after=version)
         return reopening.number
+
+    async def _was_overtaken(self, past: Past, reopening: Reopening) -> bool:
+        """Whether somebody else has retried the run since that look, and the job in our place was there no more."""
+        async for record in all_records(self.engine.bus, self.engine.subjects.own(past.entry.run), after=past.last):
+            for event in events_of(record):
+                if isinstance(event, RunRetried) and event.number == reopening.number:
+                    return not _is_of(event, reopening)
+        return False
 
     async def stop(
         self, run: RunId, *, dag: str | None = None, grace: float | None = None, by: str = "a person"
@@ -209,6 +219,16 @@ class Client:
         if encoded.size_bytes <= INLINE_SIZE_BYTES:
             return encoded.inline()
         return await self.engine.blobs.put(run, encoded.data, encoded.type)
+
+
+def _is_of(retried: RunRetried, reopening: Reopening) -> bool:
+    """Whether a run goes on as this asks for; where somebody else asked for the very same, nothing was lost."""
+    return (retried.by, retried.redo, retried.superseded, retried.parameters) == (
+        reopening.by,
+        reopening.redo,
+        reopening.superseded,
+        reopening.parameters,
+    )
 
 
 class Following:

@@ -241,10 +241,13 @@ def _recorded_as_skipped(run: DagRun, position: int) -> list[Command]:
 def _recorded_as_cancelled(run: DagRun, position: int, event: TaskCancelled) -> list[Command]:
     attempt, _ = run.claims[position]
     is_old = event.attempt < attempt if event.attempt else event.opening < run.opening
-    if is_old or (run.states[position] in SETTLED and position not in run.unseen):
+    is_settled = run.states[position] in SETTLED and position not in run.unseen
+    if is_old or (is_settled and run.states[position] is not TaskState.CANCELLED):
         return []
-    if event.attempt:
-        run.claims[position] = max(run.claims[position], (event.attempt, 1))  # it was dispatched, and is used up
+    if event.attempt:  # it was dispatched, and is used up, though another driver may have said before that it was not
+        run.claims[position] = max(run.claims[position], (event.attempt, 1))
+    if is_settled:
+        return []
     run.move(position, TaskState.CANCELLED)
     return _stop(run, event.reason)  # nothing is cancelled but in a stop, even if what stopped the dag was not read yet
 

@@ -286,7 +286,8 @@ def _reopened(run: WorkflowRun, event: RunRetried) -> list[Command]:
     run.status = run.stop = None
     run.stops.clear()
     run.refused.clear()
-    run.unseen = {key: answer for key, answer in run.unseen.items() if isinstance(answer, DagStarted)}
+    for key in list(run.unseen):
+        _break_promise(run, key)  # the run has ended without it: nobody has put it on record, or will
     run.superseded.update(event.superseded)
     wanted = (key for key, dag in run.granted.items() if dag not in run.superseded)
     run.requests = {key: run.requests[key] for key in wanted if key in run.requests}

@@ -13,6 +13,7 @@ from nflow.core.jobs import DagJob, Reopening, WorkflowJob
 from nflow.core.jobs import Job as Message
 from nflow.core.spec import WorkflowSpec
 from nflow.core.workflow_run import WorkflowRun
+from nflow.engine import deadline
 from nflow.engine.deadline import Deadline
 from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
@@ -155,6 +156,8 @@ class WorkflowDriver(Driver):
     def _note_stop(self, stop: StopRequested, record: Record) -> None:
         """Keep a stop that was asked for after the retry was, but stands before its record in the log."""
         reopening = self._message.reopening
+        if stop.by == deadline.BY:  # of the time before, and late: the run that goes on has a deadline of its own
+            return
         if self._finished is not None and reopening is not None and record.seq > reopening.after:
             self._stops.append(stop)
         elif record.seq < self._reopened_at:

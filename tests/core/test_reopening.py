@@ -67,6 +67,13 @@ def test_a_task_whose_dispatch_was_cancelled_gets_another_number_as_its_job_may_
     assert apply(run, reopened()) == [dispatch("a", 2)]
 
 
+def test_it_gets_another_number_also_where_it_was_cancelled_before_it_was_known_to_be_dispatched(dag_run):
+    dispatched = TaskCancelled(task=TaskId("b"), reason="lunch", attempt=1)
+    run = see(dag_run("a>b"), stop(), TaskCancelled(task=TaskId("b"), reason="lunch"), succeeded("a"), dispatched)
+
+    assert apply(run, reopened()) == [dispatch("b", 2)]
+
+
 def test_a_skip_that_follows_from_a_limit_holds(dag_run):
     run = see(dag_run("a>b a>c"), succeeded("a", limit=("c",)), failed("c"))
 
@@ -237,6 +244,17 @@ def test_a_run_that_was_stopped_before_anything_began_starts_its_dags(workflow_r
 
     commands = apply_to_workflow(run, RunRetried(number=1, by="ada"))
 
+    assert [command.dag for command in commands if isinstance(command, StartDag)] == [MAIN]
+
+
+def test_a_dag_that_was_only_promised_when_the_run_ended_is_put_on_record(workflow_run):
+    run = workflow_run(dag("", name="main"))
+    for event in (RUN_STARTED, stop(), RunFinished(status=Status.STOPPED)):
+        apply_to_workflow(run, event)
+
+    commands = apply_to_workflow(run, RunRetried(number=1, by="ada"))
+
+    assert Record(events=(granted(autostart_key(DagName("main")), MAIN),)) in commands
     assert [command.dag for command in commands if isinstance(command, StartDag)] == [MAIN]
 
 

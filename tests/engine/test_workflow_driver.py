@@ -11,17 +11,20 @@ from nflow.core.events import (
     DagReopened,
     DagRequested,
     DagStarted,
+    OwnerChanged,
     RunFinished,
     RunRetried,
     RunStarted,
     Status,
     StopRequested,
 )
-from nflow.core.ids import DagId, DagName, RunId
+from nflow.core.ids import DagId, DagName, RunId, WorkerId
 from nflow.core.jobs import DagJob, Reopening, WorkflowJob
 from nflow.core.spec import DagSpec, WorkflowSpec
+from nflow.engine import deadline
 from nflow.engine.holdings import SETTLING
 from nflow.engine.workflow_driver import WorkflowDriver
+from nflow.errors import Fenced
 from nflow.wire.messages import pack_events, pack_job, pack_spec, unpack_events, unpack_job
 from tests.engine.conftest import Taken, settle
 
@@ -69,10 +72,10 @@ async def stage_of(engine):
     """Begins to drive a run whose dags are named; `sub` is started by tasks only."""
     stages, taken = [], Taken()
 
-    async def begin(*dags, on=None, reopening=None):
+    async def begin(*dags, on=None, reopening=None, deadline=None):
         on = on or engine
         specs = {DagName(name): DagSpec(name=DagName(name), tasks=(), autostart=name != "sub") for name in dags}
-        spec = WorkflowSpec(name="w", dags=specs, python="py", engine="0")
+        spec = WorkflowSpec(name="w", dags=specs, python="py", engine="0", deadline=deadline)
         message = WorkflowJob(
             run=RUN,
             workflow="w",
@@ -359,3 +362,38 @@ async def test_a_stop_that_comes_while_the_retry_is_being_written_is_written_aft
     assert [type(event) for event in logged][-2:] == [RunRetried, StopRequested]
     assert logged[-1] == stop
     assert not again.driving.done()
+
+
+async def test_the_stop_of_a_deadline_that_comes_after_the_end_does_not_reach_the_retry(stage_of, bus):
+    stage = await stage_of("main")
+    await stage.finish("main:1", Status.FAILED)
+    await stage.ended()
+    after = (await bus.last(stage.engine.subjects.own(RUN))).seq
+    await stage.ask(StopRequested(reason="too long", by=deadline.BY, status=Status.FAILED))
+
+    again = await stage_of("main", reopening=Reopening(number=1, by="ada", after=after))
+
+    page = await bus.read(stage.engine.subjects.own(RUN))
+    logged = [event for record in page.records for event in unpack_events(record.payload)]
+    assert isinstance(logged[-1], RunRetried)
+    assert not again.driving.done()
+
+
+async def test_the_deadline_of_a_driver_that_has_a_successor_stops_nothing(stage_of, bus, other_engine):
+    is_let_through = asyncio.Event()
+
+    async def hold(subject):
+        if subject == other_engine.subjects.ask(RUN):
+            await is_let_through.wait()
+
+    bus.before_append = hold
+    stage = await stage_of("main", deadline=0.0)
+    owner = pack_events([OwnerChanged(worker=WorkerId("other"))])
+    await other_engine.bus.append(other_engine.subjects.owner(RUN), owner)
+
+    is_let_through.set()
+    with pytest.raises(Fenced):
+        async with asyncio.timeout(10):
+            await stage.driving
+
+    assert await stage.of(StopRequested) == []

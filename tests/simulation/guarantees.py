@@ -16,11 +16,13 @@ from nflow.core.dataset import Dataset
 from nflow.core.events import (
     DagFinished,
     DagRefused,
+    DagReopened,
     DagRequested,
     DagStarted,
     Event,
     OwnerChanged,
     RunFinished,
+    RunRetried,
     RunStarted,
     Status,
     StopRequested,
@@ -33,14 +35,16 @@ from nflow.core.events import (
     TaskSucceeded,
 )
 from nflow.core.ids import DagId, DagName, RunId, TaskId
-from nflow.core.jobs import TaskJob
-from nflow.core.retry import WORKER_LOST
+from nflow.core.jobs import Reopening, TaskJob, WorkflowJob
+from nflow.core.retry import TIMED_OUT, WORKER_LOST
 from nflow.core.spec import DagSpec, OnFailure, TaskSpec
 from nflow.core.workflow_run import WorkflowRun
 from nflow.core.workflow_state import name_of as dag_name_of
+from nflow.engine import deadline
 from nflow.engine.holdings import SILENCE
-from nflow.wire.messages import unpack_events
+from nflow.wire.messages import unpack_events, unpack_job
 from nflow.wire.subjects import event_place, name_of
+from nflow.worker.duties import Duties
 from tests.core import model
 from tests.simulation.plan import DagPlan, Do, End, Kind, Plan, StopPlan, TaskPlan
 from tests.simulation.port import RENEWAL
@@ -49,6 +53,13 @@ Outcome = TaskSucceeded | TaskFailed | TaskAborted
 
 #: So long after the return of a worker somebody may act upon its absence.
 VERDICT = 2.0
+
+#: Seconds after which a run whose deadline has passed must have been stopped, if nothing else goes wrong: a driver that
+#: was lost has a successor by then, and what it stopped has ended or was killed.
+OVERDUE = 30.0
+
+#: Seconds by which a timer may be off: a push, and the rounding of sums.
+TICK = 0.01
 
 #: Failures of attempts that no plan foresees: what became of the worker, and not of the code.
 _NOT_THE_CODE = (WORKER_LOST, "SlotDied", "NotRunnable", "LogDamaged")
@@ -72,6 +83,7 @@ class Execution:
     worker: str
     execution: int
     began: float
+    timeout: float | None = None
     ended: float | None = None
 
 
@@ -80,7 +92,19 @@ class TaskLog:
     """What the log says of one task."""
 
     events: list[Event] = field(default_factory=list)
+    since: list[Event] = field(default_factory=list)  #: those since it last began anew
+    before: int = 0  #: the last attempt before that
     settled: Event | None = None  #: what ended it for good
+
+    def take(self, event: TaskEvent) -> None:
+        """One more event of it."""
+        self.events.append(event)
+        self.since.append(event)
+
+    def begin_anew(self) -> None:
+        """Its dag run was reopened: what became of it does not count any more, but for the numbers of attempts."""
+        self.before = max((self.before, *(getattr(event, "attempt", 0) for event in self.since)))
+        self.since, self.settled = [], None
 
 
 @dataclass(eq=False)
@@ -92,7 +116,8 @@ class DagLog:
     events: list[Event] = field(default_factory=list)
     tasks: dict[str, TaskLog] = field(default_factory=lambda: defaultdict(TaskLog))
     finished: DagFinished | None = None
-    stopped_at: float | None = None
+    is_over: bool = False  #: its end is on record, and not that it was reopened
+    opening: int = 0  #: the last one that its own log tells of
 
 
 @dataclass(eq=False)
@@ -103,13 +128,44 @@ class RunLog:
     dags: dict[str, DagLog] = field(default_factory=dict)
     granted: dict[str, str] = field(default_factory=dict)
     finished: RunFinished | None = None
-    finished_at: float = 0.0
+    ends: list[RunFinished] = field(default_factory=list)
+    since: float = 0.0  #: when it began, or began again
+    opening: int = 0
+    openings: dict[str, int] = field(default_factory=dict)  #: of its dag runs
+    superseded: set[str] = field(default_factory=set)
+    reopening: Reopening | None = None  #: the last one that was asked for, and stored
+    retried: dict[int, RunRetried] = field(default_factory=dict)
+    asked: list[tuple[int, StopRequested]] = field(default_factory=list)  #: stops of the whole run, by their sequence
+    is_to_stop: bool = False  #: a stop that must hold
+    is_overdue: bool = False
+
+    @property
+    def after(self) -> int:
+        """The record after which stops are meant for the run as it goes on."""
+        return self.reopening.after if self.reopening else 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and nobody has retried it since."""
+        owed = self.reopening.number if self.reopening else 0
+        return self.finished is not None and self.finished.opening >= owed
+
+    @property
+    def has_work(self) -> bool:
+        """Whether some dag run goes on, or none has begun."""
+        return not self.granted or any(self.is_open(dag) for dag in self.granted.values())
+
+    def is_open(self, dag: str) -> bool:
+        """Whether this dag run goes on."""
+        return dag not in self.dags or self.dags[dag].finished is None
 
 
 class Checks:
     """Watches one simulation. The first guarantee that breaks ends it."""
 
-    def __init__(self, plan: Plan, now: Callable[[], float], on_news: Callable[[], None]) -> None:
+    def __init__(
+        self, plan: Plan, now: Callable[[], float], on_news: Callable[[], None], on_end: Callable[[str, int], None]
+    ) -> None:
         self.plan = plan
         self.broken: Broken | None = None
         self.runs: dict[str, RunLog] = defaultdict(RunLog)
@@ -119,6 +175,8 @@ class Checks:
         self.away: dict[str, list[tuple[float, float]]] = defaultdict(list)  #: when a worker was not to be heard
         self.acknowledged: set[tuple[Do, str, str]] = set()
         self.stops: list[tuple[StopPlan, bool]] = []
+        self.accepted: dict[tuple[str, int], str] = {}  #: who was told that this retry holds
+        self.healed_at = 0.0
         self.records = 0
         self.digest = blake2b(digest_size=16)
         self.story: list[str] | None = None
@@ -126,11 +184,12 @@ class Checks:
         self._specs = {run.id: run.spec("code") for run in plan.runs}
         self._now = now
         self._on_news = on_news
+        self._on_end = on_end
 
     @property
     def all_ended(self) -> bool:
-        """Whether each run that is owed, and each that has begun, has ended."""
-        return all(self.runs[run].finished is not None for run in self.owed | self.begun)
+        """Whether each run that is owed, and each that has begun, has ended; for the last time, where it was retried."""
+        return all(self.runs[run].is_over for run in self.owed | self.begun)
 
     def breaks(self, guarantee: str, what: str) -> None:
         """A guarantee does not hold; the first one counts."""
@@ -143,15 +202,28 @@ class Checks:
     def promised(self, run: RunId) -> None:
         self.owed.add(run)
 
-    def heard(self, run: RunId, finished: RunFinished) -> None:
-        if finished != self.runs[run].finished:
-            self.breaks("clients hear what the log says", f"{run} ended as {self.runs[run].finished}, not {finished}")
+    def heard(self, run: RunId, finished: RunFinished, *, opening: int = 0) -> None:
+        if finished not in self.runs[run].ends or finished.opening < opening:
+            self.breaks("clients hear what the log says", f"{run} ended as {self.runs[run].ends}, not {finished}")
 
-    def accepted_stop(self, plan: StopPlan) -> None:
+    def accepted_stop(self, plan: StopPlan, by: str) -> None:
         log = self.runs[plan.run]
+        if not any(isinstance(event, StopRequested) and event.by == by for event in log.events):
+            self.breaks("a stop that was accepted is on record", f"{plan.run}: that of {by}")
         if plan.dag is None:
-            has_work = any(dag not in log.dags or log.dags[dag].finished is None for dag in log.granted.values())
-            self.stops.append((plan, log.finished is None and (has_work or not log.granted)))
+            is_first = log.reopening is None  # of a retried run, the log alone tells what a stop was meant for
+            self.stops.append((plan, is_first and log.finished is None and log.has_work))
+
+    def accepted_retry(self, run: RunId, number: int, by: str) -> None:
+        """Somebody was told that the run goes on."""
+        other = self.accepted.setdefault((run, number), by)
+        if other != by:
+            self.breaks("of two who retry one is refused", f"{run}: {other} and {by} were both told number {number}")
+
+    def refused_retry(self, run: RunId, by: str) -> None:
+        """Somebody was told that the run does not go on for him."""
+        if any(each.by == by for each in self.runs[run].retried.values()):
+            self.breaks("a refused retry changes nothing", f"{run} was retried by {by}, who was refused")
 
     def stored_once(self, kind: Do, run: RunId, element: str) -> None:
         self.acknowledged.add((kind, run, element))
@@ -165,13 +237,15 @@ class Checks:
             if not self._was_lost(earlier, job, at) and at - came_back > RENEWAL:
                 what = f"{job.run} {job.dag} {job.task} attempt {job.attempt}: {earlier} was not lost, {worker} runs it"
                 self.breaks("code runs once while its worker lives", what)
-        ticket = Execution(worker, execution, at)
+        ticket = Execution(worker, execution, at, job.timeout)
         before.append(ticket)
         self._check_input(job)
         return ticket
 
     def code_ended(self, ticket: Execution, at: float) -> None:
         ticket.ended = at if ticket.ended is None else ticket.ended
+        if ticket.timeout is not None and ticket.ended > ticket.began + ticket.timeout + Duties().kill_after + TICK:
+            self.breaks("an attempt ends with its time", f"{ticket}")
 
     def worker_died(self, worker: str, at: float) -> None:
         """Its code died with it."""
@@ -215,6 +289,7 @@ class Checks:
                     self.breaks("a job is stored once", subject)
             if subject.startswith("nflow.job.workflow."):
                 self.begun.add(subject.rpartition(".")[2])
+                self._take_job(unpack_job(record.payload))
             return
         run, dag, last = map(name_of, event_place(subject))
         place = event_place(subject)
@@ -224,7 +299,7 @@ class Checks:
             if self.broken is not None:
                 return
             if place.dag == "_":
-                self._take_of_run(str(run), log, event)
+                self._take_of_run(str(run), log, event, record.seq, is_own=place.last != "_ask")
             else:
                 self._take_of_dag(str(run), log, str(dag), event, is_own=place.last == "_log")
 
@@ -235,10 +310,27 @@ class Checks:
         if self.story is not None:
             self.story.append(line)
 
-    def _take_of_run(self, run: str, log: RunLog, event: Event) -> None:
+    def _take_job(self, job: object) -> None:
+        """The job of a run is stored: from now on it is to begin, or to go on."""
+        if not isinstance(job, WorkflowJob) or job.reopening is None:
+            return
+        log = self.runs[job.run]
+        if job.reopening.number <= log.opening:  # somebody was faster, and all the way to the end: it does nothing
+            return
+        if job.reopening.number != log.opening + 1 or not log.is_over:
+            self.breaks("what has ended is retried once", f"{job.run}: {job.reopening}, {log.opening}, {log.finished}")
+        log.reopening = job.reopening
+
+    def _take_of_run(self, run: str, log: RunLog, event: Event, seq: int, *, is_own: bool) -> None:
         log.events.append(event)
         self._check_place(run, log, event)
         match event:
+            case RunStarted():
+                log.since = self._now()
+            case RunRetried():
+                self._retried(run, log, event)
+            case StopRequested(dag=None):
+                self._stop_asked(run, log, event, seq, is_own=is_own)
             case DagStarted(key=key, dag=dag):
                 if key in log.granted or dag in log.granted.values():
                     self.breaks("a request is granted once", f"{run}: {event}, before: {log.granted}")
@@ -248,24 +340,84 @@ class Checks:
                 finished = self._dag(run, log, dag)
                 if finished.finished is not None:
                     self.breaks("a dag run ends once", f"{run}: {event}")
-                if dag not in log.granted.values():
+                if dag not in log.granted.values() or event.opening != log.openings.get(dag, 0):
                     self.breaks("only what was started ends", f"{run}: {event}")
-                finished.finished = event
+                finished.finished, finished.is_over = event, True
             case RunFinished():
-                running = [dag for dag in log.granted.values() if log.dags[dag].finished is None]
-                if running:
-                    self.breaks("a run ends after its dags", f"{run} ended while these ran: {running}")
-                if log.finished is None:
-                    log.finished, log.finished_at = event, self._now()
-                self._on_news()
+                self._run_ended(run, log, event)
             case _:
                 pass
+
+    def _retried(self, run: str, log: RunLog, event: RunRetried) -> None:
+        """A run goes on, as it was asked to."""
+        asked = log.reopening
+        if asked is None or (asked.number, asked.by) != (event.number, event.by) or event.number in log.retried:
+            self.breaks("a retry is recorded once", f"{run}: {event}, asked for {asked}, before {log.retried}")
+        ends = {dag: log.dags[dag].finished for dag in log.granted.values()}
+        log.superseded |= set(event.superseded)
+        unwell = {dag for dag, end in ends.items() if end is not None and end.status is not Status.SUCCEEDED}
+        redone = set(event.redo) & set(ends)  # what has never begun does so now, with all its tasks
+        if set(event.dags) != (unwell | redone) - log.superseded:
+            self.breaks("what did not succeed begins again", f"{run}: {event}, its dag runs ended as {ends}")
+        log.retried[event.number] = event
+        log.opening, log.finished, log.since, log.is_overdue = event.number, None, self._now(), False
+        for dag in event.dags:
+            log.dags[DagId(dag)].finished = None
+            log.openings[dag] = event.number
+        log.is_to_stop = bool(event.dags) and any(seq > log.after for seq, _ in log.asked)
+
+    def _stop_asked(self, run: str, log: RunLog, event: StopRequested, seq: int, *, is_own: bool) -> None:
+        """A stop of the whole run is on record: asked for, or said again by the driver of a run that goes on."""
+        if is_own:
+            if not any(place > log.after and stop == event for place, stop in log.asked):
+                self.breaks("an earlier stop does not reach a retry", f"{run}: {event}, retried after {log.after}")
+        else:
+            log.asked.append((seq, event))
+        if event.by == deadline.BY:
+            self._deadline_passed(run, log)
+        log.is_to_stop |= log.finished is None and log.has_work
+
+    def _deadline_passed(self, run: str, log: RunLog) -> None:
+        deadline = self._plans[run].deadline
+        if log.finished is None and (deadline is None or self._now() < log.since + deadline - TICK):
+            self.breaks("a run has the time that it was given", f"{run}: {deadline} s since {log.since}")
+        log.is_overdue |= log.finished is None
+
+    def _run_ended(self, run: str, log: RunLog, event: RunFinished) -> None:
+        running = [dag for dag in log.granted.values() if log.dags[dag].finished is None]
+        if running:
+            self.breaks("a run ends after its dags", f"{run} ended while these ran: {running}")
+        if log.finished is not None or event.opening != log.opening:
+            return self.breaks("a run ends once", f"{run}: {event}, opening {log.opening}, before {log.finished}")
+        if log.is_to_stop and event.status is Status.SUCCEEDED:
+            self.breaks("a stop that was accepted holds", f"{run} succeeded in spite of {log.asked}")
+        self._check_cause(run, log, event)
+        deadline = self._plans[run].deadline
+        if deadline is not None and not log.is_overdue:
+            if self._now() > max(log.since + deadline, self.healed_at) + OVERDUE:
+                self.breaks("a run ends with its time", f"{run}: {deadline} s since {log.since}, {event}")
+        log.finished, log.is_to_stop = event, False
+        log.ends.append(event)
+        self._on_end(run, len(log.ends))
+        self._on_news()
+        return None
+
+    def _check_cause(self, run: str, log: RunLog, event: RunFinished) -> None:
+        """A run does not end badly unless something did, in this opening."""
+        stops = [stop for seq, stop in log.asked if seq > log.after]
+        ends = {dag: log.dags[dag].finished for dag in log.granted.values() if dag not in log.superseded}
+        failed = [dag for dag, end in ends.items() if end is not None and end.status is Status.FAILED]
+        if event.status is Status.STOPPED and not stops:
+            self.breaks("an earlier stop does not reach a retry", f"{run}: {event}, {log.asked}")
+        if event.status is Status.FAILED and not failed and not any(each.status is Status.FAILED for each in stops):
+            self.breaks("what ends badly has a cause", f"{run}: {event}, {ends}, {log.asked}")
 
     def _check_place(self, run: str, log: RunLog, event: Event) -> None:
         """A run begins once, and nothing but requests follows its end."""
         if isinstance(event, RunStarted) and self._has_begun(log):
             self.breaks("a run begins once", run)
-        if log.finished is not None and not isinstance(event, OwnerChanged | StopRequested | DagRequested | DagRefused):
+        requests = OwnerChanged | StopRequested | DagRequested | DagRefused | RunRetried | RunFinished
+        if log.finished is not None and not isinstance(event, requests):
             self.breaks("nothing happens after the end", f"{run}: {event}")
 
     @staticmethod
@@ -284,12 +436,12 @@ class Checks:
         dag = self._dag(run, log, name)
         dag.events.append(event)
         at = f"{run} {name}"
-        if isinstance(event, StopRequested) and dag.stopped_at is None:
-            dag.stopped_at = self._now()
+        if isinstance(event, DagReopened):
+            self._reopened(at, log, dag, event, name)
         if not isinstance(event, TaskEvent):
             return
         task = dag.tasks[event.task]
-        if dag.finished is not None and not is_own and not self._is_said_again(dag, event):
+        if dag.is_over and not is_own and not self._is_said_again(dag, event):
             self.breaks("nothing happens after the end", f"{at}: {event}")
         match event:
             case TaskStarted():
@@ -305,7 +457,21 @@ class Checks:
             case _:
                 pass
         if not is_own:
-            task.events.append(event)
+            task.take(event)
+
+    def _reopened(self, at: str, log: RunLog, dag: DagLog, event: DagReopened, name: str) -> None:
+        """A dag run goes on: what succeeded counts, unless it is to be done again, or follows what is."""
+        if event.number <= dag.opening or log.openings.get(name) != event.number or not dag.is_over:
+            self.breaks("a dag run is reopened once", f"{at}: {event}, before {dag.opening}, {log.openings}")
+        if set(event.redo) != set(log.retried[event.number].redo.get(DagId(name), ())):
+            self.breaks("what is done again is what was asked for", f"{at}: {event}")
+        redone = set(event.redo)
+        for _ in dag.spec.tasks:
+            redone |= {edge.child for edge in dag.spec.edges if edge.parent in redone}
+        for task, known in dag.tasks.items():
+            if task in redone or not isinstance(known.settled, TaskSucceeded):
+                known.begin_anew()
+        dag.opening, dag.is_over = event.number, False
 
     @staticmethod
     def _is_said_again(dag: DagLog, event: TaskEvent) -> bool:
@@ -316,9 +482,9 @@ class Checks:
 
     def _claimed(self, at: str, dag: DagLog, task: TaskLog, event: TaskStarted) -> None:
         claim = (event.attempt, event.execution)
-        match task.events[-1] if task.events else None:
+        match task.since[-1] if task.since else None:
             case None:
-                expected = (1, 1)
+                expected = (task.before + 1, 1)
             case TaskStarted(attempt=attempt, execution=execution) | TaskReleased(attempt=attempt, execution=execution):
                 expected = (attempt, execution + 1)
             case TaskFailed(attempt=attempt):
@@ -329,13 +495,13 @@ class Checks:
             self.breaks("nothing is claimed after its end", f"{at}: {event} after {task.settled}")
         if claim != expected:
             self.breaks("claims are numbered", f"{at}: {event}, expected {expected}")
-        if claim == (1, 1) and self._state(dag, event.task) != "ready":
+        if claim == (task.before + 1, 1) and not task.since and self._state(dag, event.task) != "ready":
             state = self._state(dag, event.task)
             self.breaks("a task starts after its predecessors", f"{at}: {event} is {state}")
         return None
 
     def _of_claim(self, at: str, task: TaskLog, event: TaskReleased | Outcome) -> None:
-        match task.events[-1] if task.events else None:
+        match task.since[-1] if task.since else None:
             case TaskStarted(attempt=event.attempt, execution=event.execution):
                 pass
             case other:
@@ -349,8 +515,17 @@ class Checks:
         plan = next(each for each in dag.plan.tasks if each.id == event.task)
         if not _is_as_planned(plan, event):
             self.breaks("outcomes are what the code did", f"{at}: {event}, planned {plan}")
-        if not (isinstance(event, TaskFailed) and _is_tried_again(plan, event)):
+        if isinstance(event, TaskFailed) and event.error.type == TIMED_OUT:
+            self._timed_out(at, plan, event)
+        if not (isinstance(event, TaskFailed) and _is_tried_again(plan, event, task.before)):
             task.settled = event
+
+    def _timed_out(self, at: str, plan: TaskPlan, event: TaskFailed) -> None:
+        run, dag = at.split()
+        runs = self.executions[run, dag, event.task, event.attempt]
+        began = next((each.began for each in runs if each.execution == event.execution), None)
+        if plan.timeout is None or began is None or self._now() < began + plan.timeout - TICK:
+            self.breaks("an attempt has the time that it was given", f"{at}: {event} began at {began}, {plan}")
 
     # --- the independent view of a dag run ---
 
@@ -360,7 +535,7 @@ class Checks:
         spec = next(each for each in dag.spec.tasks if each.id == task)
         match settled:
             case None:
-                return "begun" if dag.tasks[task].events else self._state_of_unbegun(dag, task, spec)
+                return "begun" if dag.tasks[task].since else self._state_of_unbegun(dag, task, spec)
             case TaskSucceeded():
                 return "succeeded"
             case TaskFailed() if spec.on_failure is OnFailure.SKIP_SUCCESSORS:
@@ -404,7 +579,13 @@ class Checks:
         for run, log in self.runs.items():
             if run not in self.begun:  # somebody has stopped what never was
                 continue
-            for check in (self._stop_held, self._fold_agrees, self._dags_agree, self._prediction_holds):
+            for check in (
+                self._stop_held,
+                self._retries_held,
+                self._fold_agrees,
+                self._dags_agree,
+                self._prediction_holds,
+            ):
                 if self.broken is None:
                     check(run, log)
         self._executions_apart()
@@ -412,15 +593,17 @@ class Checks:
     def _stop_held(self, run: str, log: RunLog) -> None:
         assert log.finished is not None
         for stop, counts in self.stops:
-            if stop.run == run and counts and log.finished.status is Status.SUCCEEDED:
+            if stop.run == run and counts and log.ends[0].status is Status.SUCCEEDED:
                 self.breaks("a stop that was accepted holds", f"{run} succeeded in spite of {stop}")
-        events = log.events[: log.events.index(log.finished)]
-        for position, event in enumerate(events):
-            if isinstance(event, StopRequested) and event.dag is None and log.finished.status is Status.SUCCEEDED:
-                started = {each.dag for each in events if isinstance(each, DagStarted)}
-                over = {each.dag for each in events[:position] if isinstance(each, DagFinished)}
-                if started - over or not started:
-                    self.breaks("a stop that was accepted holds", f"{run} succeeded in spite of {event}")
+
+    def _retries_held(self, run: str, log: RunLog) -> None:
+        """Every retry that was accepted, and every one that is on record, led to an end of its own."""
+        accepted = {number: by for (of, number), by in self.accepted.items() if of == run}
+        numbers = list(range(1, log.opening + 1))
+        if list(log.retried) != numbers or [end.opening for end in log.ends] != [0, *numbers]:
+            self.breaks("a retry leads to an end", f"{run}: {log.retried}, {log.ends}")
+        if any(number not in log.retried or log.retried[number].by != by for number, by in accepted.items()):
+            self.breaks("an accepted retry holds", f"{run}: {accepted}, on record {log.retried}")
 
     def _fold_agrees(self, run: str, log: RunLog) -> None:
         machine = WorkflowRun(RunId(run), self._specs[run])
@@ -430,7 +613,8 @@ class Checks:
         assert log.finished is not None
         if machine.status is not log.finished.status:
             self.breaks("the log folds to what the driver found", f"{run}: {machine.status}, not {log.finished}")
-        failed = any(dag.finished and dag.finished.status is Status.FAILED for dag in log.dags.values())
+        counting = (dag for name, dag in log.dags.items() if name not in log.superseded)
+        failed = any(dag.finished and dag.finished.status is Status.FAILED for dag in counting)
         if failed and log.finished.status is not Status.FAILED:
             self.breaks("a failure is never reported as success", f"{run}: {log.finished}")
 
@@ -449,8 +633,8 @@ class Checks:
             if not machine.is_settled or not _is_same(dag, machine.status) or counted != told:
                 what = f"{run} {name}: {finished}, folded {machine.status} {counted}"
                 self.breaks("the log folds to what the driver found", what)
-            states = model.picture(dag.spec, dag.events)
-            status = model.dag_status(dag.spec, dag.events)
+            current = model.current(dag.spec, dag.events)
+            states, status = model.picture(dag.spec, current), model.dag_status(dag.spec, current)
             shown = {task.id: machine.state_of(task.id).value for task in dag.spec.tasks}
             if not _is_same(dag, status) or states != shown:
                 what = f"{run} {name}: {finished}, the model says {status} {states}, the fold {shown}"
@@ -458,10 +642,13 @@ class Checks:
 
     def _prediction_holds(self, run: str, log: RunLog) -> None:
         """Where nothing depends on time, the plan alone tells how a dag run ends."""
-        if any(stop.run == run for stop in self.plan.stops) or any(map(_is_timed, self._plans[run].dags)):
+        plan = self._plans[run]
+        if any(stop.run == run for stop in self.plan.stops) or any(map(_is_timed, plan.dags)):
+            return
+        if log.opening or plan.deadline is not None:
             return
         lost = any(
-            isinstance(event, TaskFailed) and event.error.type in _NOT_THE_CODE
+            isinstance(event, TaskFailed) and _is_unforeseen(dag.plan, event)
             for dag in log.dags.values()
             for event in dag.events
         )
@@ -540,11 +727,18 @@ def _is_as_planned(plan: TaskPlan, event: Outcome) -> bool:
         case TaskAborted():
             return event.attempt > plan.fails and plan.end is End.ABORT
         case TaskFailed(error=error):
-            return event.attempt <= plan.fails or error.type in _NOT_THE_CODE
+            expected = "ValueError" if plan.timeout is None else TIMED_OUT
+            return (event.attempt <= plan.fails and error.type == expected) or error.type in (*_NOT_THE_CODE, TIMED_OUT)
 
 
-def _is_tried_again(plan: TaskPlan, event: TaskFailed) -> bool:
-    return event.attempt < plan.attempts and event.error.type != WORKER_LOST
+def _is_unforeseen(dag: DagPlan, event: TaskFailed) -> bool:
+    """Whether it depends on time that an attempt failed: that of its worker, or its own."""
+    [plan] = [task for task in dag.tasks if task.id == event.task]
+    return event.error.type in _NOT_THE_CODE or (event.error.type == TIMED_OUT and event.attempt > plan.fails)
+
+
+def _is_tried_again(plan: TaskPlan, event: TaskFailed, before: int) -> bool:
+    return event.attempt - before < plan.attempts and event.error.type != WORKER_LOST
 
 
 def _is_timed(dag: DagPlan) -> bool:

@@ -5,6 +5,7 @@ all that it still does waits for an answer that never comes.
 """
 
 import asyncio
+import math
 import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from nflow.core.ids import DagId, RunId, WorkerId
 from nflow.core.jobs import TaskJob, WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.runs import RunEntry
+from nflow.errors import RunNotFound, UsageError
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_input, pack_job, pack_spec, unpack_job
 from nflow.wire.tree import pack_tree
@@ -24,7 +26,7 @@ from nflow.worker.death import Death
 from nflow.worker.duties import Duties
 from nflow.worker.slot import Call, Outcome, SlotDied
 from nflow.worker.worker import Worker
-from tests.simulation.plan import Do, End, RunPlan, Step, StopPlan, TaskPlan
+from tests.simulation.plan import Do, End, RetryPlan, RunPlan, Step, StopPlan, TaskPlan
 from tests.simulation.port import EPOCH, Port
 
 if TYPE_CHECKING:
@@ -151,6 +153,8 @@ class _Play:
             for step in self._plan.steps:
                 await self._do(step)
                 await self._live()
+            if self._is_failing and self._plan.timeout is not None:
+                await asyncio.sleep(math.inf)  # until its time is over
             event = self._end()
         except Exception as error:  # noqa: BLE001 - as in a real slot
             event = self._failed(type(error).__name__, str(error))
@@ -175,6 +179,8 @@ class _Play:
                 await self._stored(Do.ADD, "store_increment", "sum", 1)
             case Do.START:
                 key = f"{self._writer}/{self._next()}"
+                if self._job.renewed:  # as in a real slot: what it started before is over
+                    key += f"@{self._job.renewed}"
                 data = pack_input(TaskInput(datasets=(Dataset(values={"key": inline(key)}),), aliases={}))
                 name = await self._call("start_dag", (step.dag, key, data))
                 if name is not None:
@@ -207,9 +213,13 @@ class _Play:
         await self._live()
         self._node.world.checks.stored_once(kind, self._job.run, f"{self._writer}#{self._ordinal}")
 
+    @property
+    def _is_failing(self) -> bool:
+        return self._job.attempt <= self._plan.fails
+
     def _end(self) -> TaskEvent:
         plan, job = self._plan, self._job
-        if job.attempt <= plan.fails:
+        if self._is_failing:
             return self._failed("ValueError", "as planned")
         if plan.end is End.ABORT:
             return TaskAborted(reason="as planned", **self._fields())
@@ -270,5 +280,21 @@ class Person:
 
     async def stop(self, plan: StopPlan) -> None:
         """Ask for the end of a run or dag run."""
-        await self.client.stop(RunId(plan.run), dag=plan.dag and DagId(plan.dag), grace=plan.grace)
-        self.world.checks.accepted_stop(plan)
+        await self.client.stop(RunId(plan.run), dag=plan.dag and DagId(plan.dag), grace=plan.grace, by=self.port.name)
+        self.world.checks.accepted_stop(plan, self.port.name)
+
+    async def retry(self, plan: RetryPlan) -> None:
+        """Let a run go on, and wait for its end."""
+        run, checks = RunId(plan.run), self.world.checks
+        try:
+            number = await self.client.retry(run, tasks=plan.tasks, by=self.port.name)
+        except (UsageError, RunNotFound) as refused:
+            self.world.tell(f"{self.port.name} is refused: {refused}")
+            checks.refused_retry(run, self.port.name)
+            return
+        checks.accepted_retry(run, number, self.port.name)
+        if plan.stops is not None:
+            await asyncio.sleep(plan.stops)  # the person waits
+            await self.stop(StopPlan(run=run, at=0.0, grace=0.0))
+        finished = await self.client.wait(run, opening=number)
+        checks.heard(run, finished, opening=number)

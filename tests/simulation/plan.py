@@ -59,6 +59,7 @@ class TaskPlan:
     propagate_skip: bool = True
     is_polite: bool = True  #: ends its work when it is told to stop
     dies_hard: bool = False  #: SIGTERM does not end it
+    timeout: float | None = None  #: with one, the attempts that fail do so by taking longer
 
     @property
     def spec(self) -> TaskSpec:
@@ -72,6 +73,7 @@ class TaskPlan:
             on_failure=self.on_failure,
             force_run=self.force_run,
             propagate_skip=self.propagate_skip,
+            timeout=self.timeout,
         )
 
 
@@ -93,11 +95,12 @@ class RunPlan:
     at: float
     dags: tuple[DagPlan, ...]
     dies_after: int | None = None  #: the client vanishes with this call of its submitting
+    deadline: float | None = None
 
     def spec(self, code: str) -> WorkflowSpec:
         """The workflow, with all code under one digest: what a task does is looked up here."""
         dags = {DagName(dag.name): _dag_spec(dag, code) for dag in self.dags}
-        return WorkflowSpec(name="simulated", dags=dags, python=python_tag(), engine="0")
+        return WorkflowSpec(name="simulated", dags=dags, python=python_tag(), engine="0", deadline=self.deadline)
 
     def dag(self, name: str) -> DagPlan | None:
         """The dag of that name."""
@@ -121,6 +124,18 @@ class StopPlan:
     at: float
     grace: float | None = None
     dag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPlan:
+    """A person who lets a run go on that has ended."""
+
+    run: str
+    end: int  #: after which of its ends, from 1
+    after: float  #: seconds after that
+    tasks: tuple[str, ...] = ()  #: those that are done again though they succeeded: `main:1/t1`
+    stops: float | None = None  #: so many seconds later the same person stops it
+    dies_after: int | None = None  #: the client vanishes with this call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +193,7 @@ class Plan:
     workers: tuple[WorkerPlan, ...]
     runs: tuple[RunPlan, ...]
     stops: tuple[StopPlan, ...] = ()
+    retries: tuple[RetryPlan, ...] = ()
     faults: tuple[Fault, ...] = ()
     noise: Noise = field(default_factory=Noise)
 
@@ -185,6 +201,12 @@ class Plan:
 # --- making one ------------------------------------------------------------------------------------------------------
 
 HORIZON = 14.0  #: seconds in which faults begin
+
+#: Where runs are retried, more goes wrong, in so many seconds.
+LATE_HORIZON = 16.0
+
+#: The parts of all seeds in which runs are retried, tasks have timeouts, and runs have deadlines.
+RETRIED, TIMED, LIMITED = 0.15, 0.1, 0.06
 
 
 def plan_of(seed: int) -> Plan:
@@ -195,13 +217,71 @@ def plan_of(seed: int) -> Plan:
         for number in range(1, random.randint(2, 4) + 1)
     )
     runs = tuple(_run(random, f"r{number}") for number in range(1, random.choice((1, 1, 2, 2, 3, 4)) + 1))
-    return Plan(
+    plan = Plan(
         seed=seed,
         workers=workers,
         runs=runs,
         stops=tuple(_stops(random, runs)),
         faults=tuple(sorted(_faults(random, workers, runs), key=lambda fault: fault.at)),
         noise=random.choice((Noise(), _noise(random), _noise(random))),
+    )
+    random = Random(-seed - 1)
+    if random.random() < TIMED:
+        plan = _with_timeouts(random, plan)
+    if random.random() < LIMITED:
+        plan = _with_deadlines(random, plan)
+    return _with_retries(random, plan) if random.random() < RETRIED else plan
+
+
+def _with_timeouts(random: Random, plan: Plan) -> Plan:
+    def timed(task: TaskPlan) -> TaskPlan:
+        return replace(task, timeout=random.uniform(0.05, 5.0)) if random.random() < 0.5 else task
+
+    def of_dag(dag: DagPlan) -> DagPlan:
+        return replace(dag, tasks=tuple(map(timed, dag.tasks)))
+
+    return replace(plan, runs=tuple(replace(run, dags=tuple(map(of_dag, run.dags))) for run in plan.runs))
+
+
+def _with_deadlines(random: Random, plan: Plan) -> Plan:
+    deadlines = [random.choice((None, random.uniform(0.0, 2.0), random.uniform(0.5, 8.0))) for _ in plan.runs]
+    runs = (replace(run, deadline=deadline) for run, deadline in zip(plan.runs, deadlines, strict=True))
+    return replace(plan, runs=tuple(runs))
+
+
+def _with_retries(random: Random, plan: Plan) -> Plan:
+    """People retry runs, whatever became of them, and more goes wrong meanwhile."""
+    retries = [retry for run in plan.runs if random.random() < 0.8 for retry in _retries(random, run)]
+    faults = [
+        replace(_fault(random, plan.workers, plan.runs), at=random.uniform(0.5, LATE_HORIZON))
+        for _ in range(random.choice((0, 1, 2, 3)))
+    ]
+    more = (replace(fault, call=2 * fault.call) for fault in faults)
+    every = sorted((*plan.faults, *more), key=lambda fault: fault.at)
+    return replace(plan, retries=tuple(retries), faults=tuple(every))
+
+
+def _retries(random: Random, run: RunPlan) -> list[RetryPlan]:
+    retries: list[RetryPlan] = []
+    for end in range(1, random.choice((1, 1, 1, 2, 3)) + 1):
+        one = _retry(random, run, end)
+        retries.append(one)
+        if random.random() < 0.25:  # somebody else does so in the same moment
+            later = random.choice((0.0, random.uniform(0.0, 0.02), random.uniform(0.0, 1.0)))
+            retries.append(replace(_retry(random, run, end), after=one.after + later))
+    return retries
+
+
+def _retry(random: Random, run: RunPlan, end: int) -> RetryPlan:
+    dag = random.choice(run.dags)
+    tasks = [f"{dag.name}:1/{task.id}" for task in random.sample(dag.tasks, min(len(dag.tasks), random.choice((1, 2))))]
+    return RetryPlan(
+        run=run.id,
+        end=end,
+        after=random.choice((0.0, random.uniform(0.0, 0.1), random.uniform(0.0, 1.0), random.uniform(0.0, 6.0))),
+        tasks=tuple(tasks) if random.random() < 0.35 else (),
+        stops=random.choice((0.0, random.uniform(0.0, 1.0))) if random.random() < 0.2 else None,
+        dies_after=random.randint(1, 12) if random.random() < 0.1 else None,
     )
 
 

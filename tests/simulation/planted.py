@@ -1,9 +1,9 @@
-"""Six bugs, each planted by a port that does not do what the engine relies on: the simulation must find them all."""
+"""Seven bugs, each planted by a port that does not do what the engine relies on: the simulation must find them all."""
 
 from nflow.bus.port import Guard, Record
-from nflow.core.events import StopRequested, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
+from nflow.core.events import RunRetried, StopRequested, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
 from nflow.errors import NobodyThere
-from nflow.wire.messages import unpack_events
+from nflow.wire.messages import pack_events, unpack_events
 from nflow.wire.subjects import event_place, job_place
 from tests.simulation.port import EPOCH, Port
 
@@ -88,6 +88,26 @@ class DeathByRedelivery(Port):
         raise NobodyThere(f"Nobody was asked on {subject}.")
 
 
+class EarlierStopsCount(Port):
+    """A run that goes on is stopped by the stops of the time before."""
+
+    async def append(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        expect: int | None = None,
+        guard: Guard | None = None,
+        ttl: float | None = None,
+    ) -> int:
+        if _tells(subject, payload, RunRetried):
+            asked = self._twin.stream(subject).read(f"{subject.removesuffix('_log')}_ask", 0, 1 << 30).records
+            stops = [each for record in asked for each in unpack_events(record.payload)]
+            earlier = [each for each in stops if isinstance(each, StopRequested) and each.dag is None]
+            payload = pack_events([*unpack_events(payload), *earlier])
+        return await super().append(subject, payload, expect=expect, guard=guard, ttl=ttl)
+
+
 BUGS: dict[str, type[Port]] = {
     "no-fencing": NoFencing,
     "no-claim": NoClaim,
@@ -95,6 +115,7 @@ BUGS: dict[str, type[Port]] = {
     "stop-in-memory": StopInMemory,
     "dispatch-twice": DispatchTwice,
     "death-by-redelivery": DeathByRedelivery,
+    "earlier-stops-count": EarlierStopsCount,
 }
 
 

@@ -26,7 +26,7 @@ def shrunk(plan: Plan, still_fails: Callable[[Plan], bool], *, tries: int = MOST
 
 def _smaller(plan: Plan) -> Iterator[Plan]:
     """What lacks one thing, the large ones first."""
-    for name in ("runs", "stops", "faults", "workers"):
+    for name in ("runs", "stops", "retries", "faults", "workers"):
         for fewer in _without_one(getattr(plan, name)):
             if fewer or name not in ("runs", "workers"):
                 yield _consistent(replace(plan, **{name: fewer}))
@@ -35,9 +35,14 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         for name in ("slow", "lost", "twice", "unheard", "silent"):
             if getattr(plan.noise, name):
                 yield replace(plan, noise=replace(plan.noise, **{name: 0.0}))
+    for retry in plan.retries:
+        for name, nothing in (("tasks", ()), ("stops", None), ("dies_after", None)):
+            if getattr(retry, name) != nothing:
+                other = replace(retry, **{name: nothing})
+                yield replace(plan, retries=tuple(other if each is retry else each for each in plan.retries))
     for run in plan.runs:
-        for other in _smaller_run(run):
-            yield replace(plan, runs=tuple(other if each is run else each for each in plan.runs))
+        for smaller in _smaller_run(run):
+            yield replace(plan, runs=tuple(smaller if each is run else each for each in plan.runs))
 
 
 def _smaller_run(run: RunPlan) -> Iterator[RunPlan]:
@@ -46,6 +51,8 @@ def _smaller_run(run: RunPlan) -> Iterator[RunPlan]:
             yield replace(run, dags=fewer)
     if run.dies_after is not None:
         yield replace(run, dies_after=None)
+    if run.deadline is not None:
+        yield replace(run, deadline=None)
     for dag in run.dags:
         for other in _smaller_dag(dag):
             yield replace(run, dags=tuple(other if each is dag else each for each in run.dags))
@@ -77,6 +84,7 @@ def _without_one(items: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
 
 
 def _consistent(plan: Plan) -> Plan:
-    """Nobody stops a run that is not there."""
+    """Nobody stops or retries a run that is not there."""
     runs = {run.id for run in plan.runs}
-    return replace(plan, stops=tuple(stop for stop in plan.stops if stop.run in runs))
+    stops = tuple(stop for stop in plan.stops if stop.run in runs)
+    return replace(plan, stops=stops, retries=tuple(retry for retry in plan.retries if retry.run in runs))

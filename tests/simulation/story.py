@@ -13,11 +13,17 @@ def told(plan: Plan, outcome: Outcome) -> Iterator[str]:
         yield f"  worker {worker.name}: {worker.slots} slots, from {worker.at:.4f} s"
     for run in plan.runs:
         dies = "" if run.dies_after is None else f", its client dies with call {run.dies_after}"
-        yield f"  run {run.id} at {run.at:.4f} s{dies}"
+        limit = "" if run.deadline is None else f", deadline {run.deadline:.4f} s"
+        yield f"  run {run.id} at {run.at:.4f} s{dies}{limit}"
         for dag in run.dags:
             yield from _dag(dag)
     for stop in plan.stops:
         yield f"  stop of {stop.run} {stop.dag or ''} at {stop.at:.4f} s, grace {stop.grace}"
+    for retry in plan.retries:
+        tasks = f" from {' '.join(retry.tasks)}" if retry.tasks else ""
+        stops = "" if retry.stops is None else f", stopped {retry.stops:.4f} s later"
+        dies = "" if retry.dies_after is None else f", its client dies with call {retry.dies_after}"
+        yield f"  retry of {retry.run}, {retry.after:.4f} s after end {retry.end}{tasks}{stops}{dies}"
     for fault in plan.faults:
         yield f"  fault {fault.kind}: {fault.worker} at {fault.at:.4f} s for {fault.seconds:.2f} s, call {fault.call}"
     yield f"  {plan.noise}"

@@ -5,7 +5,7 @@ import gc
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,18 @@ from nflow.testing.loop import VirtualTimeLoop
 from nflow.wire.values import decode
 from tests.simulation.guarantees import Broken, Checks
 from tests.simulation.nodes import Node, Person
-from tests.simulation.plan import AT_CALLS, Fault, Kind, Plan, RunPlan, StopPlan, TaskPlan, client_of
+from tests.simulation.plan import (
+    AT_CALLS,
+    LATE_HORIZON,
+    Fault,
+    Kind,
+    Plan,
+    RetryPlan,
+    RunPlan,
+    StopPlan,
+    TaskPlan,
+    client_of,
+)
 from tests.simulation.port import EPOCH, Port, Twin
 
 MakePort = Callable[[Twin, str, int, int, Any], Port]
@@ -73,7 +84,7 @@ class World:
         self._loop = asyncio.get_running_loop()
         self._make_port = make_port
         self._news = asyncio.Event()
-        self.checks = Checks(plan, self._loop.time, self._news.set)
+        self.checks = Checks(plan, self._loop.time, self._news.set, self._on_end)
         if tells_story:
             self.checks.story = []
         self._twin = Twin(self.checks.on_record)
@@ -81,6 +92,7 @@ class World:
         self._persons: list[Person] = []
         self._works: list[asyncio.Task[Any]] = []
         self._ports: dict[str, Port] = {}
+        self._pending = 0  # retries of runs that have ended, whose time has yet to come
         self._healed = False
         self._tasks = {(run.id, dag.name, task.id): task for run in plan.runs for dag in run.dags for task in dag.tasks}
         self._loop.set_exception_handler(self._on_error)
@@ -138,7 +150,7 @@ class World:
 
     @property
     def _all_submitted(self) -> bool:
-        return all(work.done() for work in self._works)
+        return not self._pending and all(work.done() for work in self._works)
 
     async def _until(self, is_so: Callable[[], bool], seconds: float) -> None:
         """Let so much time pass, or less if it is so, or a guarantee breaks."""
@@ -171,7 +183,8 @@ class World:
         begun = [worker.at for worker in self.plan.workers]
         asked = [each.at for each in (*self.plan.runs, *self.plan.stops)]
         ends = [fault.at + fault.seconds for fault in self.plan.faults]
-        self._at(max([*begun, *asked, *ends]) + 0.5, self._heal)
+        late = LATE_HORIZON if self.plan.retries else 0.0
+        self._at(max([*begun, *asked, *ends, late]) + 0.5, self._heal)
 
     def _at(self, seconds: float, action: Callable[..., None], *arguments: object) -> None:
         self._loop.call_at(seconds, action, *arguments)
@@ -194,31 +207,52 @@ class World:
         self._loop.create_task(node.worker.start())
 
     def _submit(self, run: RunPlan) -> None:
-        person = Person(self, self._port(client_of(run)))
-        self._persons.append(person)
-        work = self._loop.create_task(person.submit(run), name=f"submit {run.id}")
-        if run.dies_after is not None:
-
-            def on_call(call: int) -> None:
-                if call == run.dies_after and not person.port.is_dead:
-                    self.happened["client killed"] += 1
-                    self.tell(f"the client of {run.id} is killed")
-                    person.port.kill()
-                    self._works.remove(work)
-                    self._news.set()
-
-            person.port.on_call = on_call
-        self._works.append(work)
-        work.add_done_callback(lambda _: self._news.set())
+        person = self._person(client_of(run))
+        self._work_of(person, person.submit(run), f"submit {run.id}", dies_after=run.dies_after)
 
     def _stop(self, stop: StopPlan) -> None:
         self.happened["stop"] += 1
         self.tell(f"somebody stops {stop.run} {stop.dag or ''}, grace {stop.grace}")
-        person = Person(self, self._port(f"client-stop-{len(self._persons)}"))
-        self._persons.append(person)
-        work = self._loop.create_task(person.stop(stop), name=f"stop {stop.run}")
+        person = self._person(f"client-stop-{len(self._persons)}")
+        self._work_of(person, person.stop(stop), f"stop {stop.run}")
+
+    def _on_end(self, run: str, end: int) -> None:
+        """A run has ended, for that time."""
+        for retry in self.plan.retries:
+            if (retry.run, retry.end) == (run, end):
+                self._pending += 1
+                self._loop.call_later(retry.after, self._retry, retry)
+
+    def _retry(self, retry: RetryPlan) -> None:
+        self._pending -= 1
+        self.happened["retry"] += 1
+        person = self._person(f"client-retry-{len(self._persons)}")
+        self.tell(f"{person.port.name} retries {retry.run} {' '.join(retry.tasks)}")
+        self._work_of(person, person.retry(retry), f"retry {retry.run}", dies_after=retry.dies_after)
+
+    def _person(self, name: str) -> Person:
+        self._persons.append(Person(self, self._port(name)))
+        return self._persons[-1]
+
+    def _work_of(
+        self, person: Person, doing: Coroutine[Any, Any, None], name: str, *, dies_after: int | None = None
+    ) -> None:
+        """Let a person do something, who may vanish meanwhile."""
+        work = self._loop.create_task(doing, name=name)
         self._works.append(work)
         work.add_done_callback(lambda _: self._news.set())
+        if dies_after is None:
+            return
+
+        def on_call(call: int) -> None:
+            if call == dies_after and not person.port.is_dead:
+                self.happened["client killed"] += 1
+                self.tell(f"{person.port.name} is killed")
+                person.port.kill()
+                self._works.remove(work)
+                self._news.set()
+
+        person.port.on_call = on_call
 
     # --- faults ---
 
@@ -305,6 +339,7 @@ class World:
         self._back()
         self.tell("all is well from here on")
         self._healed = True
+        self.checks.healed_at = self._loop.time()
         self._news.set()
         for port in self._ports.values():
             port.heal()
@@ -334,8 +369,7 @@ class World:
         await self._what_is_kept()
 
     async def _what_is_kept(self) -> None:
-        person = Person(self, self._port("auditor"))
-        self._persons.append(person)
+        person = self._person("auditor")
         for run, log in self.checks.runs.items():
             if log.finished is None:
                 continue

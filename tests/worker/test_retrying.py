@@ -123,6 +123,19 @@ async def test_what_failed_begins_again_and_what_succeeded_counts(site, client, 
     assert crew.played == ["a", "b", "b", "c"]
 
 
+async def test_who_was_overtaken_by_a_retry_that_is_over_is_refused(site, client, broken):
+    crew = await site.crew()
+    run = await failed_run(site, broken)
+    past = await client.past(run)
+    assert await ended(site, run, await client.retry(run)) is Status.SUCCEEDED
+    await site.clock.advance(0.0)
+
+    with pytest.raises(UsageError, match="was retried a moment ago"):
+        await client.reopen(past, tasks=["a"], by="somebody else")
+
+    assert crew.played == ["a", "b", "b", "c"]
+
+
 async def test_the_index_says_that_it_goes_on_and_then_how_it_ended(site, client, broken):
     crew = await site.crew()
     run = await failed_run(site, broken)
