@@ -32,6 +32,7 @@
     ├── MissingModule              code or a value needs a module that this worker lacks
     ├── ProgramError               the program of a BashTask made its task fail
     │   ├── ProgramNotStarted · ProgramFailed · ProgramTimedOut
+    ├── TaskTimedOut               an attempt took longer than its timeout; so does ProgramTimedOut
     ├── DataInvalidIndex · DataInvalidAlias · DataKeyUnknown · TaskReturnActionInvalid   misuse of `data` and `Action`
     └── DagNameUnknown · JoinRefused                                    answers to `signal` calls
 
@@ -206,7 +207,11 @@ class ProgramFailed(ProgramError):
     """A program that was to be checked ended with an exit code other than 0."""
 
 
-class ProgramTimedOut(ProgramError):
+class TaskTimedOut(NflowError, TimeoutError):
+    """An attempt at a task was ended because it took longer than its `timeout`."""
+
+
+class ProgramTimedOut(ProgramError, TaskTimedOut):
     """A program was ended because it took too long."""
 
 

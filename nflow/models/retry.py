@@ -1,10 +1,15 @@
 """How often a task is tried."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf, isinf
 
 from nflow.core.retry import RetrySpec
 from nflow.errors import WorkflowDefinitionError
+from nflow.models.times import fault_of
+
+#: Whoever writes more means for ever, and a deadline would serve better.
+MOST_ATTEMPTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,20 +29,21 @@ class Retry:
     give_up_on: Iterable[type[BaseException] | str] = ()  #: never these
 
     def __post_init__(self) -> None:
-        problems = [
-            text
-            for is_bad, text in (
-                (self.attempts < 1, f"attempts={self.attempts}: there is at least one"),
-                (self.pause < 0, f"pause={self.pause}: a pause is 0 seconds or longer"),
-                (self.factor < 1, f"factor={self.factor}: pauses do not get shorter; give 1 or more"),
-                (self.max_pause < 0, f"max_pause={self.max_pause}: a pause is 0 seconds or longer"),
-                (not 0 <= self.jitter <= 1, f"jitter={self.jitter}: give a part between 0 and 1"),
-            )
-            if is_bad
-        ]
-        if problems:
+        if problems := [*self._problems()]:
             raise WorkflowDefinitionError(f"Retry: {'; '.join(problems)}.")
         self.spec()
+
+    def _problems(self) -> Iterator[str]:
+        if type(self.attempts) is not int or not 1 <= self.attempts <= MOST_ATTEMPTS:
+            yield f"attempts={self.attempts!r}: give a whole number from 1 to {MOST_ATTEMPTS}"
+        for name in ("pause", "max_pause"):
+            seconds = getattr(self, name)
+            if fault_of(name, seconds) or isinf(seconds):
+                yield f"{name}={seconds!r}: give seconds, 0 or more, a year at most"
+        if not _is_number(self.factor) or not 1 <= self.factor < inf:
+            yield f"factor={self.factor!r}: pauses do not get shorter; give 1 or more"
+        if not _is_number(self.jitter) or not 0 <= self.jitter <= 1:
+            yield f"jitter={self.jitter!r}: give a part between 0 and 1"
 
     def spec(self) -> RetrySpec:
         """The same, for drivers, which know errors by their names."""
@@ -50,6 +56,10 @@ class Retry:
             on=_names(self.on),
             give_up_on=_names(self.give_up_on),
         )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _names(errors: object) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from nflow.core.events import RemoteError
 from nflow.errors import NflowError
 from nflow.models.place import is_foreign
 
-#: A traceback is cut to this many characters, from its beginning: what was raised stands at its end.
+#: A traceback is cut to so many characters.
 _LONGEST_TRACEBACK = 16_000
 
 #: The message of an error, and the reason of an ending, are cut after so many: they travel in one record.
@@ -26,7 +26,7 @@ def remote_error(error: BaseException) -> RemoteError:
     return RemoteError(
         type=type(error).__name__,
         message=cut(message),
-        traceback="".join(told.format() if told.stack else told.format_exception_only())[-_LONGEST_TRACEBACK:],
+        traceback=_cut_in_the_middle("".join(told.format() if told.stack else told.format_exception_only())),
         mro=tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__[:-1]),
         hint=_hint(error),
     )
@@ -42,6 +42,14 @@ def _hint(error: BaseException) -> str:
                 return f"A slot of this worker may use {limit / 1024**2:.0f} MiB: worker.slot_memory."
             return "The machine had no more memory to give."
     return ""
+
+
+def _cut_in_the_middle(text: str) -> str:
+    """Where it was raised stands at the beginning of a traceback, and what was raised at its end."""
+    if len(text) <= _LONGEST_TRACEBACK:
+        return text
+    head = _LONGEST_TRACEBACK // 4
+    return f"{text[:head]}\n... (cut: it has {len(text)} characters)\n{text[head - _LONGEST_TRACEBACK :]}"
 
 
 def cut(text: str) -> str:

@@ -17,20 +17,23 @@ FILE: Final = b"f"  #: the path of a file to read the value from follows, so man
 THERE: Final = b"t"  #: that file holds so many bytes by now
 END: Final = b"."  #: nothing more will come
 
+#: What tasks say may quote names of files that are no UTF-8.
+_ERRORS: Final = "surrogatepass"
+
 
 def pack_plain(value: Any) -> bytes:
     """Numbers, strings, bytes, lists and dicts as bytes."""
-    return msgpack.packb(value)  # type: ignore[no-any-return]
+    return msgpack.packb(value, unicode_errors=_ERRORS)  # type: ignore[no-any-return]
 
 
 def unpack_plain(payload: bytes) -> Any:
     """The reverse of `pack_plain`."""
-    return msgpack.unpackb(payload, strict_map_key=False)
+    return msgpack.unpackb(payload, strict_map_key=False, unicode_errors=_ERRORS)
 
 
 def pack_frame(*parts: Any) -> bytes:
     """One frame that holds `parts`."""
-    body: bytes = msgpack.packb(parts)
+    body: bytes = msgpack.packb(parts, unicode_errors=_ERRORS)
     return _LENGTH.pack(len(body)) + body
 
 
@@ -48,6 +51,8 @@ class FrameReader:
             end = _LENGTH.size + _LENGTH.unpack_from(self._buffer)[0]
             if len(self._buffer) < end:
                 break
-            frames.append(msgpack.unpackb(memoryview(self._buffer)[_LENGTH.size : end], strict_map_key=False))
+            frame = memoryview(self._buffer)[_LENGTH.size : end]
+            frames.append(msgpack.unpackb(frame, strict_map_key=False, unicode_errors=_ERRORS))
+            frame.release()
             del self._buffer[:end]
         return frames

@@ -18,7 +18,7 @@ T = TypeVar("T")
 def pack_hint(hint: object) -> bytes:
     """A dataclass as a map of its fields."""
     given = {field.name: getattr(hint, field.name) for field in fields(hint)}  # type: ignore[arg-type] # any dataclass
-    packed: bytes = msgpack.packb(given)
+    packed: bytes = msgpack.packb(given, unicode_errors="surrogatepass")  # reasons quote names of files
     return packed
 
 
@@ -29,7 +29,7 @@ def unpack_hint(payload: bytes, kind: type[T]) -> T:
         BrokenMessage: it is none: a field is missing, or of another type.
     """
     try:
-        given = msgpack.unpackb(payload, use_list=False, strict_map_key=False)
+        given = msgpack.unpackb(payload, use_list=False, strict_map_key=False, unicode_errors="surrogatepass")
         return _read(given, kind)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise BrokenMessage(f"These {len(payload)} bytes are no {kind.__name__}: {error}.") from error

@@ -3,7 +3,7 @@
 import asyncio
 import enum
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nflow.worker.slot import Slot
 
@@ -22,6 +22,7 @@ class Verdict:
 
     why: Why
     words: str
+    killed: bool = False  #: SIGTERM was not enough
 
 
 class Ending:
@@ -49,4 +50,6 @@ class Ending:
 
     def _signal(self, signum: signal.Signals, verdict: Verdict) -> None:
         self.verdict = self.verdict or verdict
+        if signum is signal.SIGKILL:
+            self.verdict = replace(self.verdict, killed=True)
         self._slot.signal_group(signum)

@@ -88,7 +88,7 @@ class Execution:
             return
         self._slot.flag_stop()
         if stop.grace is not None:
-            words = f"{stop.reason}; it did not end within {stop.grace:g} s and was killed"
+            words = f"{stop.reason}; it did not end within {stop.grace:g} s"
             self._ending.after(stop.grace, Why.STOPPED, words)
 
     def give_back(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from nflow.core.events import Provenance, RemoteError, TaskCancelled, TaskEvent, TaskFailed
 from nflow.core.jobs import TaskJob
 from nflow.core.retry import TIMED_OUT
+from nflow.errors import TaskTimedOut
 from nflow.wire.messages import unpack_events
 from nflow.worker.death import Death
 from nflow.worker.ending import Verdict, Why
@@ -29,9 +30,10 @@ class Judge:
         match verdict:
             case None:
                 return self._failed(slot, result)
-            case Verdict(why=Why.STOPPED, words=words):
+            case Verdict(why=Why.STOPPED, words=words, killed=killed):
                 provenance, attempt = self.provenance(slot.pid), self.task.attempt
-                return TaskCancelled(task=self.task.task, reason=words, provenance=provenance, attempt=attempt)
+                reason = f"{words} and was {'killed' if killed else 'ended'}"
+                return TaskCancelled(task=self.task.task, reason=reason, provenance=provenance, attempt=attempt)
             case Verdict(why=Why.TIMED_OUT):
                 return self._timed_out(slot, result, verdict)
         return None
@@ -57,14 +59,17 @@ class Judge:
 
     def _timed_out(self, slot: Slot, result: Outcome | Death, verdict: Verdict) -> TaskFailed:
         message = f"Task '{self.task.name}' {verdict.words} and was ended."
-        trace, death = "", None
-        if isinstance(result, Death):
-            death = result
+        if verdict.killed:
             message += f" {self.kill_after:g} s after SIGTERM it was still there: it was killed."
-        elif result.failed:
-            trace = _failure_in(result).error.traceback
-        hint = "Give it a longer timeout=, or less to do."
-        return self.failure(RemoteError(type=TIMED_OUT, message=message, traceback=trace, hint=hint), slot, death)
+        told = result if isinstance(result, Outcome) and result.failed else None
+        error = RemoteError(
+            type=TIMED_OUT,
+            message=message,
+            traceback="" if told is None else _failure_in(told).error.traceback,
+            mro=tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in TaskTimedOut.__mro__[:-1]),
+            hint="Give it a longer timeout=, or less to do.",
+        )
+        return self.failure(error, slot, result if isinstance(result, Death) else None)
 
 
 def _failure_in(outcome: Outcome) -> TaskFailed:

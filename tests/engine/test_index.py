@@ -6,6 +6,7 @@ import pytest
 
 from nflow.core.ids import RunId
 from nflow.engine.runs import RunEntry
+from nflow.wire.hints import pack_hint, unpack_hint
 
 RUNNING = RunEntry(run=RunId("r1"), workflow="scan", state="running", queue="workflow", submitted=0.5)
 STOPPING = replace(RUNNING, state="stopping")
@@ -76,3 +77,9 @@ async def test_an_announcement_in_the_same_moment_is_overwritten(index, bus):
     await index.note(RUNNING, yes)
 
     assert await index.get(RUNNING.run) == RUNNING
+
+
+def test_a_reason_may_quote_the_name_of_a_file_that_is_no_utf_8():
+    entry = RunEntry(run=RunId("r"), workflow="w", state="failed", queue="q", submitted=0.0, reason="scan_\udcb5m.h5")
+
+    assert unpack_hint(pack_hint(entry), RunEntry) == entry

@@ -54,3 +54,16 @@ def test_a_message_that_cannot_be_told_is_said_to_be_one():
             raise RuntimeError
 
     assert remote_error(Odd()).message == "(its message cannot be told: RuntimeError)"
+
+
+def test_a_long_message_leaves_the_lines_of_the_code_in_place():
+    def raises():
+        raise ValueError("x" * 100_000)
+
+    try:
+        raises()
+    except ValueError as error:
+        told = remote_error(error)
+
+    assert "in raises" in told.traceback
+    assert len(told.traceback) < 20_000

@@ -35,7 +35,7 @@ def test_a_task_that_waits_too_long_fails_and_says_so():
 
 
 def test_an_attempt_that_took_too_long_is_followed_by_another():
-    played = play([main_dag(timeout=5000, retry=Retry(attempts=2, on=["TaskTimedOut"])), SLOW])
+    played = play([main_dag(timeout=5000, retry=Retry(attempts=2, on=TimeoutError)), SLOW])
 
     assert played.status == "succeeded"
     wait = played["wait"]
