@@ -388,6 +388,7 @@ async def test_the_deadline_of_a_driver_that_has_a_successor_stops_nothing(stage
 
     bus.before_append = hold
     stage = await stage_of("main", deadline=0.0)
+    bus.pushes = []  # it has not heard of it yet
     owner = pack_events([OwnerChanged(worker=WorkerId("other"))])
     await other_engine.bus.append(other_engine.subjects.owner(RUN), owner)
 

@@ -137,7 +137,8 @@ class RunLog:
     retried: dict[int, RunRetried] = field(default_factory=dict)
     asked: list[tuple[int, StopRequested]] = field(default_factory=list)  #: stops of the whole run, by their sequence
     is_to_stop: bool = False  #: a stop that must hold
-    is_overdue: bool = False
+    is_overdue: bool = False  #: it was stopped as it took too long
+    fails_late: bool = False  #: and must fail: nothing had stopped it before
 
     @property
     def after(self) -> int:
@@ -188,7 +189,7 @@ class Checks:
 
     @property
     def all_ended(self) -> bool:
-        """Whether each run that is owed, and each that has begun, has ended; for the last time, where it was retried."""
+        """Whether each run that is owed, and each that has begun, has ended; once more, where it was retried."""
         return all(self.runs[run].is_over for run in self.owed | self.begun)
 
     def breaks(self, guarantee: str, what: str) -> None:
@@ -360,16 +361,18 @@ class Checks:
         if set(event.dags) != (unwell | redone) - log.superseded:
             self.breaks("what did not succeed begins again", f"{run}: {event}, its dag runs ended as {ends}")
         log.retried[event.number] = event
-        log.opening, log.finished, log.since, log.is_overdue = event.number, None, self._now(), False
+        log.opening, log.finished, log.since = event.number, None, self._now()
+        log.is_overdue = log.fails_late = False
         for dag in event.dags:
             log.dags[DagId(dag)].finished = None
             log.openings[dag] = event.number
-        log.is_to_stop = bool(event.dags) and any(seq > log.after for seq, _ in log.asked)
+        meant = [stop for seq, stop in log.asked if seq > log.after and stop.by != DEADLINE]
+        log.is_to_stop = bool(event.dags and meant)  # the deadline of the time before is no concern of the run any more
 
     def _stop_asked(self, run: str, log: RunLog, event: StopRequested, seq: int, *, is_own: bool) -> None:
         """A stop of the whole run is on record: asked for, or said again by the driver of a run that goes on."""
         if is_own:
-            if not any(place > log.after and stop == event for place, stop in log.asked):
+            if event.by == DEADLINE or not any(place > log.after and stop == event for place, stop in log.asked):
                 self.breaks("an earlier stop does not reach a retry", f"{run}: {event}, retried after {log.after}")
         else:
             log.asked.append((seq, event))
@@ -381,7 +384,9 @@ class Checks:
         deadline = self._plans[run].deadline
         if log.finished is None and (deadline is None or self._now() < log.since + deadline - TICK):
             self.breaks("a run has the time that it was given", f"{run}: {deadline} s since {log.since}")
-        log.is_overdue |= log.finished is None
+        if log.finished is None:
+            log.is_overdue = True
+            log.fails_late |= log.has_work and not log.is_to_stop
 
     def _run_ended(self, run: str, log: RunLog, event: RunFinished) -> None:
         running = [dag for dag in log.granted.values() if log.dags[dag].finished is None]
@@ -389,18 +394,25 @@ class Checks:
             self.breaks("a run ends after its dags", f"{run} ended while these ran: {running}")
         if log.finished is not None or event.opening != log.opening:
             return self.breaks("a run ends once", f"{run}: {event}, opening {log.opening}, before {log.finished}")
+        if log.fails_late and event.status is not Status.FAILED:
+            self.breaks("a run that took too long has failed", f"{run}: {event}, {log.asked}")
         if log.is_to_stop and event.status is Status.SUCCEEDED:
             self.breaks("a stop that was accepted holds", f"{run} succeeded in spite of {log.asked}")
         self._check_cause(run, log, event)
-        deadline = self._plans[run].deadline
-        if deadline is not None and not log.is_overdue:
-            if self._now() > max(log.since + deadline, self.healed_at) + OVERDUE:
-                self.breaks("a run ends with its time", f"{run}: {deadline} s since {log.since}, {event}")
+        self._check_deadline(run, log)
         log.finished, log.is_to_stop = event, False
         log.ends.append(event)
         self._on_end(run, len(log.ends))
         self._on_news()
         return None
+
+    def _check_deadline(self, run: str, log: RunLog) -> None:
+        """A run that took longer than it may was stopped for that, and has failed."""
+        deadline = self._plans[run].deadline
+        if deadline is None or log.is_overdue:
+            return
+        if self._now() > max(log.since + deadline, self.healed_at) + OVERDUE:
+            self.breaks("a run ends with its time", f"{run}: {deadline} s since {log.since}")
 
     def _check_cause(self, run: str, log: RunLog, event: RunFinished) -> None:
         """A run does not end badly unless something did, in this opening."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from tests.simulation.plan import DagPlan, Noise, Plan, RunPlan, TaskPlan
+from tests.simulation.plan import DagPlan, Noise, Plan, RetryPlan, RunPlan, TaskPlan
 
 #: Plans that are tried at most.
 MOST_TRIES = 600
@@ -30,19 +30,28 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         for fewer in _without_one(getattr(plan, name)):
             if fewer or name not in ("runs", "workers"):
                 yield _consistent(replace(plan, **{name: fewer}))
+    yield from _with_less_noise(plan)
+    for retry in plan.retries:
+        for simpler in _smaller_retry(retry):
+            yield replace(plan, retries=tuple(simpler if each is retry else each for each in plan.retries))
+    for run in plan.runs:
+        for smaller in _smaller_run(run):
+            yield replace(plan, runs=tuple(smaller if each is run else each for each in plan.runs))
+
+
+def _with_less_noise(plan: Plan) -> Iterator[Plan]:
     if plan.noise != Noise():
         yield replace(plan, noise=Noise())
         for name in ("slow", "lost", "twice", "unheard", "silent"):
             if getattr(plan.noise, name):
                 yield replace(plan, noise=replace(plan.noise, **{name: 0.0}))
-    for retry in plan.retries:
-        for name, nothing in (("tasks", ()), ("stops", None), ("dies_after", None)):
-            if getattr(retry, name) != nothing:
-                other = replace(retry, **{name: nothing})
-                yield replace(plan, retries=tuple(other if each is retry else each for each in plan.retries))
-    for run in plan.runs:
-        for smaller in _smaller_run(run):
-            yield replace(plan, runs=tuple(smaller if each is run else each for each in plan.runs))
+
+
+def _smaller_retry(retry: RetryPlan) -> Iterator[RetryPlan]:
+    plain = RetryPlan(run=retry.run, end=retry.end, after=retry.after)
+    for name in RetryPlan.__slots__:
+        if getattr(retry, name) != getattr(plain, name):
+            yield replace(retry, **{name: getattr(plain, name)})
 
 
 def _smaller_run(run: RunPlan) -> Iterator[RunPlan]:

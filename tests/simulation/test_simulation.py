@@ -71,6 +71,18 @@ def test_the_seeds_bring_faults_of_every_kind():
     assert kinds == set(Kind)
 
 
+def test_the_seeds_bring_retries_time_limits_and_deadlines():
+    plans = [plan_of(seed) for seed in range(SEEDS)]
+    runs = [run for plan in plans for run in plan.runs]
+
+    retries = [retry for plan in plans for retry in plan.retries]
+    assert any(retry.tasks for retry in retries)
+    assert any(retry.stops is not None for retry in retries)
+    assert any(retry.end > 1 for retry in retries)
+    assert any(run.deadline is not None for run in runs)
+    assert any(task.timeout is not None and task.fails for run in runs for dag in run.dags for task in dag.tasks)
+
+
 def test_what_does_not_matter_is_taken_away():
     def has_edges(plan: Plan) -> bool:
         return any(len(dag.edges) > 0 for run in plan.runs for dag in run.dags)
@@ -82,7 +94,7 @@ def test_what_does_not_matter_is_taken_away():
     [run] = smallest.runs
     [dag] = run.dags
     assert len(dag.tasks) == 2
-    assert smallest.stops == smallest.faults == ()
+    assert smallest.stops == smallest.retries == smallest.faults == ()
     assert smallest.noise == Noise()
 
 
