@@ -366,13 +366,13 @@ class Checks:
         for dag in event.dags:
             log.dags[DagId(dag)].finished = None
             log.openings[dag] = event.number
-        meant = [stop for seq, stop in log.asked if seq > log.after and stop.by != DEADLINE]
+        meant = [stop for seq, stop in log.asked if seq > log.after and stop.by != deadline.BY]
         log.is_to_stop = bool(event.dags and meant)  # the deadline of the time before is no concern of the run any more
 
     def _stop_asked(self, run: str, log: RunLog, event: StopRequested, seq: int, *, is_own: bool) -> None:
         """A stop of the whole run is on record: asked for, or said again by the driver of a run that goes on."""
         if is_own:
-            if event.by == DEADLINE or not any(place > log.after and stop == event for place, stop in log.asked):
+            if event.by == deadline.BY or not any(place > log.after and stop == event for place, stop in log.asked):
                 self.breaks("an earlier stop does not reach a retry", f"{run}: {event}, retried after {log.after}")
         else:
             log.asked.append((seq, event))
