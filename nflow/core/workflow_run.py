@@ -176,10 +176,14 @@ def _stop_of_dag_requested(run: WorkflowRun, event: StopRequested, dag: DagId) -
 
 
 def _hastened(first: StopRequested | None, later: StopRequested) -> StopRequested:
-    """A stop that was asked for again: as it was, with the shorter time of the two."""
+    """A stop that was asked for again: as it was, with the shorter time of the two.
+
+    A failure outweighs a wish, whichever was read first: pushes may come in another order than they were stored in.
+    """
     if first is None:
         return later
-    return replace(first, grace=_shorter(first.grace, later.grace))
+    said = later if later.status is Status.FAILED and first.status is not Status.FAILED else first
+    return replace(said, grace=_shorter(first.grace, later.grace))
 
 
 def _shorter(*graces: float | None) -> float | None:

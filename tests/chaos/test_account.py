@@ -11,6 +11,7 @@ from nflow.core.events import (
     RunFinished,
     Status,
     StopRequested,
+    TaskCancelled,
     TaskFailed,
     TaskReleased,
     TaskStarted,
@@ -174,6 +175,19 @@ def test_an_outcome_that_is_doubled_is_told(story):
     result = run(*story, entries=(begun(1.1), begun(1.2), done(1.3)), plan=plan)
 
     assert result.troubles
+
+
+def cancellation(attempt):
+    return TaskCancelled(task=TASK, reason="stopped", attempt=attempt)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "is_fine"), [((0,), True), ((1,), True), ((0, 1), True), ((0, 0), False), ((1, 1), False)]
+)
+def test_a_task_that_never_ran_may_be_cancelled_by_an_old_driver_and_by_a_new_one(attempts, is_fine):
+    result = run(*map(cancellation, attempts), status=Status.STOPPED, stopped=True)
+
+    assert any("outcomes" in trouble for trouble in result.troubles) != is_fine
 
 
 def test_a_success_whose_code_never_came_to_its_end_is_told():

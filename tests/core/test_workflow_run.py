@@ -227,8 +227,17 @@ def test_a_stop_of_the_run_stops_every_running_dag(running):
 def test_the_first_stop_counts(running):
     see(running, stop("lunch"))
 
-    assert apply(running, stop("again", status=Status.FAILED)) == []
+    assert apply(running, stop("again")) == []
     assert apply(running, ended("main:1")) == [FinishRun(status=Status.STOPPED, reason="lunch")]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_failure_outweighs_a_wish_whichever_is_read_first(running, order):
+    stops = [stop("lunch"), stop("too late", status=Status.FAILED)]
+
+    see(running, *(stops[position] for position in order))
+
+    assert apply(running, ended("main:1")) == [FinishRun(status=Status.FAILED, reason="too late")]
 
 
 def test_a_later_stop_gives_running_tasks_less_time_never_more(running):
