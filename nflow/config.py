@@ -15,13 +15,17 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
     ConfigDict,
     Field,
     SecretStr,
+    TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -60,8 +64,8 @@ def _here(value: object) -> object:
 
 #: Seconds in a unit of time.
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms]\s*)+", re.ASCII)
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([dhms])", re.ASCII)
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*[dhms]\s*)+", re.ASCII)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])", re.ASCII)
 
 
 def _seconds(value: object) -> object:
@@ -77,8 +81,40 @@ def _seconds(value: object) -> object:
         raise ValueError("a duration is written as '7d', '12h', '30m', '1h 30m', seconds, or 'never'") from None
 
 
+def _some(seconds: float) -> float:
+    if not seconds > 0:
+        raise ValueError("it has to be longer than nothing; for no limit write 'never'")
+    return seconds
+
+
+def _size(value: object, parse: ValidatorFunctionWrapHandler) -> object:
+    """A number of bytes, with a unit or without."""
+    try:
+        return parse(value)
+    except ValidationError:
+        raise ValueError("a size is written as '2GiB', '512MB', or a number of bytes") from None
+
+
+def _between(least: str, most: str | None = None) -> AfterValidator:
+    """Sizes from this to that one, and what is said of others in the same words."""
+    low, high = (_bytes_of(least), None if most is None else _bytes_of(most))
+    words = f"between {least} and {most}" if most else f"at least {least}"
+
+    def check(size: ByteSize) -> ByteSize:
+        if size < low or (high is not None and size > high):
+            raise ValueError(f"it has to be {words}; write it like '{most or '2GiB'}'")
+        return size
+
+    return AfterValidator(check)
+
+
+def _bytes_of(text: str) -> int:
+    return TypeAdapter(ByteSize).validate_python(text)
+
+
 Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
-Limit = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Limit = Annotated[float, BeforeValidator(_seconds), AfterValidator(_some)]
+Size = Annotated[ByteSize, WrapValidator(_size)]
 Folder = Annotated[Path, BeforeValidator(_here)]
 Folders = Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(lambda value: _split(value, os.pathsep))]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda value: _split(value, ","))]
@@ -125,9 +161,9 @@ class Worker(Section):
     tasks_per_slot: int = Field(default=1000, ge=1, description="a slot is replaced by a fresh one after so many")
     grace: float = Field(default=10.0, ge=0, description="seconds a stopped task has to end by itself")
     kill_after: float = Field(default=5.0, ge=0, description="seconds between SIGTERM and SIGKILL")
-    slot_memory: ByteSize | None = Field(default=None, ge=64 * 1024**2, description="that a slot may use")
-    recycle_memory: ByteSize = Field(
-        default=ByteSize(1024**3), ge=1, description="a slot that keeps more than this after a task is replaced"
+    slot_memory: Annotated[Size, _between("64MiB")] | None = Field(default=None, description="that a slot may use")
+    recycle_memory: Annotated[Size, _between("1B")] = Field(
+        default=ByteSize(1024**3), description="a slot that keeps more than this after a task is replaced"
     )
 
 
@@ -145,7 +181,7 @@ class Blobs(Section):
     """Where large values are kept on their way from task to task."""
 
     url: str = Field(default="nats", description="the server, or a shared folder: file:///gpfs/nflow")
-    cache_size: ByteSize = Field(default=ByteSize(1024**3), ge=0, description="of values that a worker keeps at hand")
+    cache_size: Size = Field(default=ByteSize(1024**3), ge=0, description="of values that a worker keeps at hand")
 
     @field_validator("url")
     @classmethod
@@ -163,8 +199,8 @@ class Blobs(Section):
 class Limits(Section):
     """How large values may be."""
 
-    inline_size: ByteSize = Field(default=ByteSize(4096), ge=0, le=128 * 1024, description="in one message")
-    max_value_size: ByteSize = Field(default=ByteSize(2 * 1024**3), ge=1, description="of one value")
+    inline_size: Annotated[Size, _between("0B", "128KiB")] = Field(default=ByteSize(4096), description="in one message")
+    max_value_size: Annotated[Size, _between("1B")] = Field(default=ByteSize(2 * 1024**3), description="of one value")
 
 
 class Retention(Section):
@@ -246,13 +282,16 @@ class Settings(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, _read(file) if file else {})
 
 
-def load(overrides: Mapping[str, object] | None = None, *, file: Path | None = None) -> Settings:
+def load(
+    overrides: Mapping[str, object] | None = None, *, file: Path | None = None, called: Mapping[str, str] | None = None
+) -> Settings:
     """Read the settings of this process.
 
     Args:
         overrides: The flags of a command by dotted name, such as `{"server.url": "nats://beamline:4222"}`; None stands
             for a flag that was not given.
         file: The file to read instead of the one that `config_file()` finds.
+        called: What a person calls the overrides, by dotted name, such as `{"server.url": "--server"}`.
 
     Raises:
         ConfigError: A setting is unknown or out of range, or the file cannot be read.
@@ -266,7 +305,8 @@ def load(overrides: Mapping[str, object] | None = None, *, file: Path | None = N
         return Settings(**given)
     except ValidationError as error:
         wrong = [(_where(problem["loc"], flags, chosen), problem["msg"]) for problem in error.errors()]
-        lines = [f"{where}: {reason.removeprefix('Value error, ')}." for where, reason in wrong]
+        known = called or {}
+        lines = [f"{known.get(where, where)}: {reason.removeprefix('Value error, ')}." for where, reason in wrong]
         raise ConfigError("\n".join(lines)) from None
 
 

@@ -121,7 +121,17 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("written", "seconds"),
-    [('"7d"', 604800), ('"30m"', 1800), ('"1h 30m"', 5400), ('"0.5d"', 43200), ('"90"', 90), ("90", 90), ('"0s"', 0)],
+    [
+        ('"7d"', 604800),
+        ('"2 h"', 7200),
+        ('"1 h 30 m"', 5400),
+        ('"30m"', 1800),
+        ('"1h 30m"', 5400),
+        ('"0.5d"', 43200),
+        ('"90"', 90),
+        ("90", 90),
+        ('"0s"', 0),
+    ],
 )
 def test_a_duration_has_units_or_is_in_seconds(written, seconds):
     write(Path("nflow.toml"), f"[retention]\nfailed = {written}\n")
@@ -207,6 +217,38 @@ def test_a_value_out_of_range_names_who_set_it(monkeypatch, name, value):
 
     with pytest.raises(ConfigError, match=f"^{config.variable(name)}: "):
         config.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("worker.slot_memory", "1KiB", "it has to be at least 64MiB; write it like '2GiB'."),
+        ("worker.slot_memory", "2 gigs", "a size is written as '2GiB', '512MB', or a number of bytes."),
+        ("worker.slot_memory", "-1", "a size is written as '2GiB', '512MB', or a number of bytes."),
+        ("worker.recycle_memory", "0", "it has to be at least 1B; write it like '2GiB'."),
+        ("blobs.cache_size", "much", "a size is written as '2GiB', '512MB', or a number of bytes."),
+        ("limits.inline_size", "1GiB", "it has to be between 0B and 128KiB; write it like '128KiB'."),
+        ("policy.deadline", "0", "it has to be longer than nothing; for no limit write 'never'."),
+        ("policy.timeout", "0 s", "it has to be longer than nothing; for no limit write 'never'."),
+        ("policy.timeout", "nan", "it has to be longer than nothing; for no limit write 'never'."),
+    ],
+)
+def test_what_is_wrong_with_a_size_or_a_limit_is_told_in_words(name, value, words):
+    with pytest.raises(ConfigError) as refused:
+        config.load({name: value})
+
+    assert str(refused.value) == f"{name}: {words}"
+
+
+def test_a_flag_is_called_what_a_person_calls_it():
+    with pytest.raises(ConfigError, match=r"^--deadline: "):
+        config.load({"policy.deadline": "soon"}, called={"policy.deadline": "--deadline"})
+
+
+def test_a_size_may_be_written_at_its_very_limits():
+    limits = config.load({"limits.inline_size": 0, "worker.slot_memory": "64MiB"})
+
+    assert (limits.limits.inline_size, limits.worker.slot_memory) == (0, 64 * 1024**2)
 
 
 def test_a_wrong_value_in_a_file_names_the_file():

@@ -37,12 +37,22 @@ WorkOption = Annotated[
     typer.Option("--work/--no-work", help="Do the work here too; by default only when no site's server is configured."),
 ]
 
+#: What commands call the settings that they have a flag for.
+_FLAGS = {
+    "server.url": "--server",
+    "worker.slots": "--slots",
+    "worker.queues": "--queues",
+    "worker.grace": "--grace",
+    "policy.deadline": "--deadline",
+}
+
 
 def load_settings(server: str | None = None, **overrides: object) -> "Settings":
     """The settings, with the flags of this command over them."""
     from nflow.config import load  # noqa: PLC0415 - pydantic takes a tenth of a second, which --help need not wait for
 
-    return load({"server.url": server, **{key.replace("__", "."): value for key, value in overrides.items()}})
+    given = {key.replace("__", "."): value for key, value in overrides.items()}
+    return load({"server.url": server, **given}, called=_FLAGS)
 
 
 def parse_arguments(given: Sequence[str] | None) -> dict[str, str]:

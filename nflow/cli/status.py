@@ -1,5 +1,6 @@
 """`nflow status`: which runs move, and how they ended."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,12 +38,13 @@ def status(
     entries, view, now = loop.run(_entries(settings, run))
     shown = entries if every or run is not None else _recent(entries)
     if as_json:
-        print_json(shown)
-    elif shown:
+        print_json(shown if view is None else [_whole(entry, view) for entry in shown])
+        return
+    if shown:
         _show(shown, now)
     else:
         say("No runs yet. Start one: nflow run sequence")
-    if view is not None and not as_json:
+    if view is not None and view.failures:
         from nflow.cli.follow.screen import screen  # noqa: PLC0415
         from nflow.cli.follow.summary import failures  # noqa: PLC0415
 
@@ -50,7 +52,7 @@ def status(
 
 
 async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None, float]":
-    """The entries; of a single run that has tasks which failed, all that is known of it as well; the server's time."""
+    """The entries; of a single run all that is known of it as well; the server's time."""
     from nflow.cli.queues.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
     from nflow.client import Client  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
@@ -64,13 +66,20 @@ async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntr
         return await explained(engine, [entry], closely=True), await _view(client, entry), now
 
 
-async def _view(client: "Client", entry: "RunEntry") -> "RunView | None":
+async def _view(client: "Client", entry: "RunEntry") -> "RunView":
     from nflow.cli.follow.following import view_of_known  # noqa: PLC0415
     from nflow.client import Following  # noqa: PLC0415
 
     view = await view_of_known(client.engine, entry.run)
     async with Following(client.engine, client.engine.subjects.run_events(entry.run), view.take):
-        return view if view.failures else None
+        return view
+
+
+def _whole(entry: "RunEntry", view: "RunView") -> dict[str, object]:
+    """What the index has of a run, and what its log has of its tasks, as `nflow run --json` tells that."""
+    from nflow.cli.follow.summary import tasks_as_json  # noqa: PLC0415
+
+    return {**asdict(entry), **tasks_as_json(view)}
 
 
 def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nflow.cli.arguments import parse_arguments
-from nflow.errors import UsageError
+from nflow.cli.arguments import load_settings, parse_arguments
+from nflow.errors import ConfigError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,8 @@ def test_arguments_are_keys_and_values(given, values):
 def test_what_is_no_argument_is_refused_with_advice(given, advice):
     with pytest.raises(UsageError, match=advice):
         parse_arguments(given)
+
+
+def test_a_flag_that_is_out_of_range_is_called_as_it_was_typed():
+    with pytest.raises(ConfigError, match=r"^--deadline: .* write 'never'"):
+        load_settings(policy__deadline="0")

@@ -70,6 +70,19 @@ def test_runs_are_listed_with_their_whole_ids_however_narrow_a_pipe_is(nflow: Pr
     assert listed[-1].endswith("task 'first' failed: ZeroDivisionError: division by zero")
 
 
+def test_the_status_of_one_run_tells_a_program_of_its_failures_as_the_run_did(nflow: Program):
+    told = json.loads(nflow("run", "fails", "--json").out)
+
+    [entry] = json.loads(nflow("status", told["run"], "--json").out)
+
+    assert (entry["run"], entry["state"], entry["reason"]) == (told["run"], "failed", told["reason"])
+    assert entry["queue"] == "workflow"
+    assert [failure["type"] for failure in entry["failures"]] == ["ZeroDivisionError"]
+    assert {part: entry[part] for part in ("seconds", "tasks", "failures")} == {
+        part: told[part] for part in ("seconds", "tasks", "failures")
+    }
+
+
 def test_a_run_is_found_by_a_beginning_of_its_id(nflow: Program):
     [entry] = json.loads(nflow("status", nflow("start", "two").out.strip()[:-1], "--json").out)
 

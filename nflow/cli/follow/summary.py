@@ -50,6 +50,13 @@ def as_json(name: str, run: RunId, view: RunView) -> dict[str, object]:
         "workflow": name,
         "status": view.finished.status.value if view.finished else "running",
         "reason": view.finished.reason if view.finished else "",
+        **tasks_as_json(view),
+    }
+
+
+def tasks_as_json(view: RunView) -> dict[str, object]:
+    """How long the run took, how its tasks ended, and why those that failed did."""
+    return {
         "seconds": round(view.seconds, 6) if view.finished else None,
         "tasks": dict(view.counts),
         "failures": [_plain(failure) for failure in view.failures],

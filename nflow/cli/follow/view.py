@@ -84,7 +84,7 @@ class _Dag:
     running: dict[TaskId, None] = field(default_factory=dict)  # a dict, for it keeps the order of their starts
     settled: dict[TaskId, tuple[str, int]] = field(default_factory=dict)  # how, and in which attempt
     counts: Counter[str] = field(default_factory=Counter)
-    tried: dict[TaskId, int] = field(default_factory=dict)  # attempts of tasks that have failed
+    tried: dict[TaskId, int] = field(default_factory=dict)  # attempts that are used up, of tasks that may have several
     bases: dict[TaskId, int] = field(default_factory=dict)  # those from before it was reopened
 
     def take(self, event: TaskEvent, *, is_over: bool) -> None:
@@ -215,23 +215,35 @@ class RunView:
 
     def _take_of_task(self, event: TaskEvent, name: DagId) -> None:
         dag = self._dag(name)
+        if (dag_name_of(name), event.task) in self._retries:
+            self._count_attempt(event, dag or self._over[name])
         is_over = not (isinstance(event, TaskFailed) and self._is_tried_again(event, name))
         if isinstance(event, TaskFailed) and is_over and len(self.failures) < MOST_FAILURES:
             self.failures.append(Failure(dag=name, event=event))
         if dag is not None:  # else its end was counted already, and this came late
             dag.take(event, is_over=is_over)
 
+    @staticmethod
+    def _count_attempt(event: TaskEvent, dag: _Dag) -> None:
+        """Count as the driver does: an attempt that was claimed is used up, and so is one that a stop has cancelled."""
+        dag.tried[event.task] = max(dag.tried.get(event.task, 0), getattr(event, "attempt", 0))
+
     def _is_tried_again(self, event: TaskFailed, name: DagId) -> bool:
         """Whether another attempt follows; the news of it are kept to be told."""
         retry = self._retries.get((dag_name_of(name), event.task))
-        dag = self._dag(name)
-        attempt = event.attempt - (dag.bases.get(event.task, 0) if dag else 0)
-        if dag is not None:
-            dag.tried[event.task] = event.attempt
-        pause = pause_after(retry, attempt, event.error, seed=(name, event.task))
-        if retry is None or pause is None or self.stopping is not None:
+        if retry is None:
             return False
-        what = event.error.words.partition("\n")[0]
+        dag = self._dag(name) or self._over[name]
+        attempt = event.attempt - dag.bases.get(event.task, 0)
+        pause = pause_after(retry, attempt, event.error, seed=(name, event.task))
+        if pause is None:
+            return False
+        dag.tried[event.task] = max(
+            dag.tried.get(event.task, 0), event.attempt + 1
+        )  # a stop cancels it, and uses it up
+        if self.stopping is not None:
+            return False
+        what = event.error.words.partition("\n")[0].removesuffix(".")
         self.news.append(
             f"{name}/{event.task} failed on {event.provenance.host}: {what}. "
             f"Attempt {attempt + 1} of {retry.attempts} follows in {pause:.3g} s."

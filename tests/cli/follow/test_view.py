@@ -9,6 +9,7 @@ from nflow.cli.follow.view import MOST_DAGS, MOST_FAILURES, DagFrame, RunView
 from nflow.core.events import (
     DagFinished,
     DagStarted,
+    RemoteError,
     RunFinished,
     RunRetried,
     Status,
@@ -196,3 +197,57 @@ def test_the_attempts_after_a_retry_are_counted_anew():
 
     assert [news.partition(". ")[2] for news in tale.view.news] == ["Attempt 2 of 2 follows in 1 s."]
     assert tale.view.failures == []
+
+
+@pytest.fixture
+def tried_thrice() -> Tale:
+    """A run whose only task is tried three times."""
+    tale = Tale(main=1)
+    tale.view = RunView({"main": 1}, {("main", A): RetrySpec(attempts=3, pause=1.0, factor=2.0)})
+    return tale.tell(DagStarted(key="k", dag=MAIN))
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [failed(A), TaskCancelled(task=A, attempt=2, reason="stopped")],
+        [failed(A)],
+        [failed(A), replace(started(A), attempt=2), TaskReleased(task=A, attempt=2, execution=1)],
+    ],
+)
+def test_an_attempt_that_a_stop_has_cancelled_is_used_up(tried_thrice: Tale, ends):
+    tried_thrice.tell(*ends, dag=MAIN)
+    tried_thrice.tell(DagFinished(dag=MAIN, status=Status.STOPPED, cancelled=1), retried())
+    tried_thrice.view.news.clear()
+
+    tried_thrice.tell(replace(failed(A), attempt=3), dag=MAIN)
+
+    assert [news.partition(". ")[2] for news in tried_thrice.view.news] == ["Attempt 2 of 3 follows in 1 s."]
+
+
+def test_an_attempt_that_was_not_to_be_made_yet_is_not_used_up(tried_thrice: Tale):
+    tried_thrice.tell(TaskCancelled(task=A, reason="stopped"), dag=MAIN)
+    tried_thrice.tell(DagFinished(dag=MAIN, status=Status.STOPPED, cancelled=1), retried())
+
+    tried_thrice.tell(failed(A), dag=MAIN)
+
+    assert [news.partition(". ")[2] for news in tried_thrice.view.news] == ["Attempt 2 of 3 follows in 1 s."]
+
+
+def test_an_attempt_that_was_cancelled_after_the_end_of_its_dag_is_used_up(tried_thrice: Tale):
+    tried_thrice.tell(DagFinished(dag=MAIN, status=Status.STOPPED, cancelled=1))
+    tried_thrice.tell(TaskCancelled(task=A, attempt=1, reason="stopped"), dag=MAIN).tell(retried())
+
+    tried_thrice.tell(replace(failed(A), attempt=2), dag=MAIN)
+
+    assert [news.partition(". ")[2] for news in tried_thrice.view.news] == ["Attempt 2 of 3 follows in 1 s."]
+
+
+def test_an_error_that_is_a_sentence_keeps_one_full_stop(tried_thrice: Tale):
+    error = RemoteError(type="SlotDied", message="Its process ended with exit code 4.")
+
+    tried_thrice.tell(replace(failed(A), error=error), dag=MAIN)
+
+    assert tried_thrice.view.news == [
+        "main:1/a failed on edge-1: SlotDied: Its process ended with exit code 4. Attempt 2 of 3 follows in 1 s."
+    ]
