@@ -1,6 +1,6 @@
 """`nflow status`: which runs move, and how they ended."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,7 +63,8 @@ async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntr
         if run is None:
             return await explained(engine, await client.runs(), closely=False), None, now
         entry = await client.find(run)
-        return await explained(engine, [entry], closely=True), await _view(client, entry), now
+        view = await _view(client, entry)
+        return [_told_to_stop(each, view) for each in await explained(engine, [entry], closely=True)], view, now
 
 
 async def _view(client: "Client", entry: "RunEntry") -> "RunView":
@@ -73,6 +74,13 @@ async def _view(client: "Client", entry: "RunEntry") -> "RunView":
     view = await view_of_known(client.engine, entry.run)
     async with Following(client.engine, client.engine.subjects.run_events(entry.run), view.take):
         return view
+
+
+def _told_to_stop(entry: "RunEntry", view: "RunView") -> "RunEntry":
+    """The entry; where nobody has taken in yet that the run is to stop, with that as its reason."""
+    if entry.state not in ("waiting", "running") or view.stopping is None or view.finished is not None:
+        return entry
+    return replace(entry, reason="; ".join(filter(None, ("stop asked for", entry.reason))))
 
 
 def _whole(entry: "RunEntry", view: "RunView") -> dict[str, object]:

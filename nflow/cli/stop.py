@@ -9,6 +9,8 @@ from nflow.cli.console.streams import say
 from nflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nflow.client import Client
     from nflow.config import Settings
     from nflow.core.ids import DagId, RunId
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 def stop(
     run: Annotated[str, typer.Argument(help="Id of the run, a beginning of it, or @last.", metavar="RUN")],
-    dag: Annotated[str | None, typer.Option("--dag", help="Stop only this dag run, e.g. sub_dag:1.")] = None,
+    dag: Annotated[
+        str | None, typer.Option("--dag", help="Stop only this dag run, sub_dag:1, or all of a dag: sub_dag.")
+    ] = None,
     grace: Annotated[
         float | None,
         typer.Option("--grace", help="Seconds until tasks that go on are killed; by default 10.", min=0),
@@ -47,10 +51,17 @@ async def _stop(settings: "Settings", text: str, dag: str | None) -> None:
         entry = await client.find(text)
         if not entry.is_active:
             raise UsageError(f"Run {entry.run} ({entry.workflow}) has {_ended(entry.state)} already.")
-        if dag is not None and dag not in (flying := await _in_flight(client, entry.run)):
-            raise UsageError(f"No dag run '{dag}' moves in {entry.run}. There are: {', '.join(flying) or 'none'}.")
+        if dag is not None:
+            _refuse_unless_moving(dag, await _in_flight(client, entry.run), entry.run)
         await client.stop(entry.run, dag=dag, grace=settings.worker.grace)
         say(f"Asked {dag or entry.workflow} ({entry.run}) to stop.")
+
+
+def _refuse_unless_moving(dag: str, flying: "Sequence[DagId]", run: "RunId") -> None:
+    from nflow.core.workflow_state import name_of  # noqa: PLC0415
+
+    if dag not in flying and dag not in map(name_of, flying):
+        raise UsageError(f"No dag run '{dag}' moves in {run}. There are: {', '.join(flying) or 'none'}.")
 
 
 async def _in_flight(client: "Client", run: "RunId") -> "tuple[DagId, ...]":

@@ -122,6 +122,8 @@ def test_a_waiting_run_is_stopped_once_somebody_takes_it(nflow: Program):
     run = nflow("start", "elsewhere", "-q", "nobody").out.strip()
 
     assert nflow("stop", run).out == f"Asked elsewhere ({run}) to stop.\n"
+    [entry] = json.loads(nflow("status", run, "--json").out)
+    assert entry["reason"] == "stop asked for; waits for a worker on queue 'nobody'"
     nflow("run", "two", "-q", "nobody")
 
     assert "stopped by a person" in nflow("status", "--all").out

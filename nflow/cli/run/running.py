@@ -41,6 +41,7 @@ class Running:
         self._as_json = as_json
         self._interrupts = Interrupts()
         self._stopping: asyncio.Task[None] | None = None
+        self._is_asked_to_stop = False
         self._code: int | None = None
 
     async def run(self, head_start: HeadStart) -> int:
@@ -92,11 +93,20 @@ class Running:
                     after=begun.after,
                 )
         except asyncio.CancelledError:
-            how = "To go on: nflow worker" if self._works else f"To stop it: nflow stop {run}"
-            self._stage.note(f"Left {self._undertaking.name} ({run}) as it is. {how}")
+            self._stage.note(f"Left {self._undertaking.name} ({run}) as it is. {self._how_to_go_on(run)}")
             if self._as_json:
                 await self._tell(run, view)
             raise
+        finally:
+            if self._stopping is not None:
+                self._stopping.cancel()  # it has nobody to tell any more
+
+    def _how_to_go_on(self, run: RunId) -> str:
+        if self._works:
+            return "To go on: nflow worker"
+        if self._is_asked_to_stop:
+            return f"It was asked to stop. To see how far it is: nflow status {run}"
+        return f"To stop it: nflow stop {run}"
 
     def _stop(self, client: Client, run: RunId) -> None:
         self._stage.note(f"Stopping {self._undertaking.name}; press Ctrl-C again to leave it as it is.")
@@ -105,6 +115,12 @@ class Running:
     async def _ask_to_stop(self, client: Client, run: RunId) -> None:
         try:
             await client.stop(run, grace=self._settings.worker.grace, by="Ctrl-C")
+            self._is_asked_to_stop = True
+            if not self._works and (entry := await client.engine.index.get(run)) and not await client.is_driven(entry):
+                self._stage.note(
+                    f"No worker drives {self._undertaking.name} now. "
+                    "The stop is kept for the one that takes it; another Ctrl-C leaves it at that."
+                )
         except NflowError as error:
             self._stage.note(f"It could not be stopped: {error}")
 

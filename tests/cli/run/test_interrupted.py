@@ -167,3 +167,31 @@ def test_a_retry_that_is_left_to_workers_goes_on_with_the_next_command(nflow: Pr
     assert again.code == 2
     assert "was retried a moment ago" in again.err
     assert f"1 run left from before, now going on here: mended ({run})." in nflow("run", "two").err
+
+
+@pytest.mark.parametrize("dag", ["main:1", "main"])
+def test_a_dag_is_stopped_by_its_running_name_and_by_the_name_of_its_definition(
+    nflow: Program, gate: IO[str], dag: str
+):
+    running = nflow.start("run", "held", f"gate={gate.name}").until_says("first begins")
+
+    stopped = nflow("stop", "@last", "--dag", dag, "--now")
+
+    assert stopped.code == 0
+    assert stopped.out.startswith(f"Asked {dag} (")
+    done = running.done()
+    assert "second begins" not in done.out
+    assert "2 cancelled" in done.out
+
+
+def test_ctrl_c_where_no_worker_is_says_that_the_stop_is_kept(nflow: Program):
+    running = nflow.start("run", "two", "--no-work").until_says("Start it: nflow worker")
+
+    running.press_ctrl_c().until_says("No worker drives two now. The stop is kept for the one that takes it")
+    done = running.press_ctrl_c().done()
+
+    assert done.code == 130
+    assert "It was asked to stop. To see how far it is: nflow status " in done.err
+    assert "Traceback" not in done.err
+    [entry] = json.loads(nflow("status", "@last", "--json").out)
+    assert (entry["state"], entry["reason"].partition(";")[0]) == ("waiting", "stop asked for")
