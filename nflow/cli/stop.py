@@ -60,7 +60,8 @@ async def _stop(settings: "Settings", text: str, dag: str | None) -> None:
 def _refuse_unless_moving(dag: str, flying: "Sequence[DagId]", run: "RunId") -> None:
     from nflow.core.workflow_state import name_of  # noqa: PLC0415
 
-    if dag not in flying and dag not in map(name_of, flying):
+    known: set[str] = {*flying, *map(name_of, flying)}
+    if dag not in known:
         raise UsageError(f"No dag run '{dag}' moves in {run}. There are: {', '.join(flying) or 'none'}.")
 
 
