@@ -196,7 +196,7 @@ class Client:
 
         Args:
             run: The run.
-            dag: The running name of a dag, `sub_dag:1`.
+            dag: The running name of a dag, `sub_dag:1`, or its name as it is defined, for all of its runs.
             grace: Seconds until tasks that go on are killed; None: they may finish.
             by: Who asks, for the records.
         """
