@@ -60,12 +60,7 @@ async def _stop(settings: "Settings", text: str, dag: str | None) -> None:
 def _refuse_unless_moving(dag: str, flying: "Sequence[DagId]", run: "RunId") -> None:
     from nflow.core.workflow_state import name_of  # noqa: PLC0415
 
-<<<<<<< HEAD
     if not any(dag in (each, name_of(each)) for each in flying):
-=======
-    known: set[str] = {*flying, *map(name_of, flying)}
-    if dag not in known:
->>>>>>> cli5
         raise UsageError(f"No dag run '{dag}' moves in {run}. There are: {', '.join(flying) or 'none'}.")
 
 
