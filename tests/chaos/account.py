@@ -4,7 +4,7 @@ Pure: nothing here asks a server or a clock.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -109,7 +109,7 @@ class Account:
     may_leave_data: bool = False  #: for the sweep, though it has ended well
 
 
-def account(case: Case, faults: Faults, workers: Mapping[int, str]) -> Account:
+def account(case: Case, faults: Faults, workers: Mapping[int, Collection[str]]) -> Account:
     """Whether all of `case` is as promised.
 
     Args:
@@ -149,7 +149,7 @@ def name_of_worker(worker: str) -> str:
 class _History:
     """A run, laid out by task."""
 
-    def __init__(self, case: Case, facts: list[Fact], faults: Faults, workers: Mapping[int, str]) -> None:
+    def __init__(self, case: Case, facts: list[Fact], faults: Faults, workers: Mapping[int, Collection[str]]) -> None:
         self.case = case
         self.facts = facts
         self.faults = faults
@@ -318,7 +318,7 @@ def _executions(history: _History, key: tuple[str, str], own: list[Fact]) -> Ite
             continue
         claim = _claim_of(history, entry, unused)
         if claim is None:
-            yield f"its code began in process {entry.pid} of {history.workers.get(entry.parent)} without a claim"
+            yield f"its code began in process {entry.pid} of {history.workers.get(entry.parent, ())} without a claim"
             continue
         unused.remove(claim)
         if settled is not None and entry.at > settled.at + _SLACK and not history.why_lost(claim, entry.at):
@@ -330,10 +330,10 @@ def _executions(history: _History, key: tuple[str, str], own: list[Fact]) -> Ite
 
 def _claim_of(history: _History, entry: Entry, unused: list[Fact]) -> Fact | None:
     """The first claim by the worker of that process which no other execution has made use of."""
-    worker = history.workers.get(entry.parent)  # unknown, if the worker was killed in that moment
+    names = history.workers.get(entry.parent)  # unknown, if the worker was killed in that moment
     for claim in unused:
         assert isinstance(claim.event, TaskStarted)
-        if claim.at <= entry.at + _SLACK and worker in (None, name_of_worker(claim.event.worker)):
+        if claim.at <= entry.at + _SLACK and (names is None or name_of_worker(claim.event.worker) in names):
             return claim
     return None
 

@@ -68,7 +68,8 @@ class Site:
     server: Server = field(init=False)
     database: Mongo | None = field(init=False, default=None)
     workers: list[Worker] = field(init=False, default_factory=list)  #: those that are alive
-    names: dict[int, str] = field(init=False, default_factory=dict)  #: of all workers that ever were, by process
+    names: dict[int, tuple[str, ...]] = field(init=False, default_factory=dict)
+    """Of all workers that ever were, by process: numbers of processes come again within an hour of kills."""
     ended_by_themselves: list[str] = field(init=False, default_factory=list)
     server_up: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     closing: bool = field(init=False, default=False)
@@ -186,11 +187,11 @@ class Site:
         lines = [await Line(self.server.port).open()]
         if self.database is not None:
             lines.append(await Line(self.database.port).open())
-        name = f"w{len(self.names) + 1}"
+        name = f"w{sum(map(len, self.names.values())) + 1}"
         arguments = ("worker", "--name", name, "--slots", str(SLOTS))
         process = await self._command(arguments, lines[0].port, lines[1].port if self.database else None)
         worker = Worker(name, process, lines)
-        self.names[worker.pid] = name
+        self.names[worker.pid] = (*self.names.get(worker.pid, ()), name)
         self.workers.append(worker)
         return worker
 

@@ -22,7 +22,7 @@ from tests.chaos.faults import Fault, Faults, Kind
 from tests.chaos.plans import Plan
 
 DAG, TASK = "main:1", "one"
-WORKERS = {100: "w1", 200: "w2", 300: "w3", 400: "w4"}
+WORKERS = {100: ("w1",), 200: ("w0", "w2"), 300: ("w3",), 400: ("w4",)}
 NO_FAULTS = Faults()
 
 
