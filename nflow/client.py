@@ -164,7 +164,6 @@ class Client:
             earlier = there.reopening if isinstance(there, WorkflowJob) else None
             return (earlier.number if earlier else 0) < reopening.number
 
-        await self._note_end(past)
         version = await self.engine.index.version(run)
         # As with a submission, the acknowledgement of this job is the point from which it holds.
         subject = self.engine.subjects.job_workflow(past.queue, run)
@@ -173,13 +172,6 @@ class Client:
             raise UsageError(f"Run {run} ({past.entry.workflow}) was retried a moment ago, and is about to go on.")
         await self.engine.index.announce(replace(past.entry, state="waiting", ended=None, reason=""), after=version)
         return reopening.number
-
-    async def _note_end(self, past: Past) -> None:
-        """A driver that died at the very end has not told the index, and what is left of its job goes now."""
-        entry, status = past.entry, past.run.status
-        if entry.is_active and status is not None:
-            version = await self.engine.index.version(entry.run)
-            await self.engine.index.announce(replace(entry, state=status.value), after=version)
 
     async def _was_overtaken(self, past: Past, reopening: Reopening) -> bool:
         """Whether somebody else has retried the run since that look, and the job in our place was there no more."""
