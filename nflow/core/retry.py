@@ -9,9 +9,6 @@ from nflow.core.events import RemoteError
 #: An attempt whose workers vanished again and again: trying it once more would take more of them along.
 WORKER_LOST = "WorkerLost"
 
-#: An attempt that took longer than its timeout.
-TIMED_OUT = "TaskTimedOut"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySpec:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from nflow.core.events import Provenance, RemoteError, TaskCancelled, TaskEvent, TaskFailed
 from nflow.core.jobs import TaskJob
-from nflow.core.retry import TIMED_OUT
 from nflow.errors import TaskTimedOut
 from nflow.wire.messages import unpack_events
 from nflow.worker.death import Death
@@ -63,7 +62,7 @@ class Judge:
             message += f" {self.kill_after:g} s after SIGTERM it was still there: it was killed."
         told = result if isinstance(result, Outcome) and result.failed else None
         error = RemoteError(
-            type=TIMED_OUT,
+            type=TaskTimedOut.__name__,
             message=message,
             traceback="" if told is None else _failure_in(told).error.traceback,
             mro=tuple(f"{kind.__module__}.{kind.__qualname__}" for kind in TaskTimedOut.__mro__[:-1]),

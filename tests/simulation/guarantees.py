@@ -36,12 +36,13 @@ from nflow.core.events import (
 )
 from nflow.core.ids import DagId, DagName, RunId, TaskId
 from nflow.core.jobs import Reopening, TaskJob, WorkflowJob
-from nflow.core.retry import TIMED_OUT, WORKER_LOST
+from nflow.core.retry import WORKER_LOST
 from nflow.core.spec import DagSpec, OnFailure, TaskSpec
 from nflow.core.workflow_run import WorkflowRun
 from nflow.core.workflow_state import name_of as dag_name_of
 from nflow.engine import deadline
 from nflow.engine.holdings import SILENCE
+from nflow.errors import TaskTimedOut
 from nflow.wire.messages import unpack_events, unpack_job
 from nflow.wire.subjects import event_place, name_of
 from nflow.worker.duties import Duties
@@ -60,6 +61,8 @@ OVERDUE = 30.0
 
 #: Seconds by which a timer may be off: a push, and the rounding of sums.
 TICK = 0.01
+
+_TIMED_OUT = TaskTimedOut.__name__
 
 #: Failures of attempts that no plan foresees: what became of the worker, and not of the code.
 _NOT_THE_CODE = (WORKER_LOST, "SlotDied", "NotRunnable", "LogDamaged")
@@ -527,7 +530,7 @@ class Checks:
         plan = next(each for each in dag.plan.tasks if each.id == event.task)
         if not _is_as_planned(plan, event):
             self.breaks("outcomes are what the code did", f"{at}: {event}, planned {plan}")
-        if isinstance(event, TaskFailed) and event.error.type == TIMED_OUT:
+        if isinstance(event, TaskFailed) and event.error.type == _TIMED_OUT:
             self._timed_out(at, plan, event)
         if not (isinstance(event, TaskFailed) and _is_tried_again(plan, event, task.before)):
             task.settled = event
@@ -739,14 +742,17 @@ def _is_as_planned(plan: TaskPlan, event: Outcome) -> bool:
         case TaskAborted():
             return event.attempt > plan.fails and plan.end is End.ABORT
         case TaskFailed(error=error):
-            expected = "ValueError" if plan.timeout is None else TIMED_OUT
-            return (event.attempt <= plan.fails and error.type == expected) or error.type in (*_NOT_THE_CODE, TIMED_OUT)
+            expected = "ValueError" if plan.timeout is None else _TIMED_OUT
+            return (event.attempt <= plan.fails and error.type == expected) or error.type in (
+                *_NOT_THE_CODE,
+                _TIMED_OUT,
+            )
 
 
 def _is_unforeseen(dag: DagPlan, event: TaskFailed) -> bool:
     """Whether it depends on time that an attempt failed: that of its worker, or its own."""
     [plan] = [task for task in dag.tasks if task.id == event.task]
-    return event.error.type in _NOT_THE_CODE or (event.error.type == TIMED_OUT and event.attempt > plan.fails)
+    return event.error.type in _NOT_THE_CODE or (event.error.type == _TIMED_OUT and event.attempt > plan.fails)
 
 
 def _is_tried_again(plan: TaskPlan, event: TaskFailed, before: int) -> bool:
