@@ -237,10 +237,12 @@ class Following:
     Records that are damaged are passed over: whoever drives that log sets its run aside, and says so in an event.
     """
 
-    def __init__(self, engine: Engine, subject: str, on_event: Callable[[Event, Record], None]) -> None:
+    def __init__(
+        self, engine: Engine, subject: str, on_event: Callable[[Event, Record], None], *, after: int = 0
+    ) -> None:
         self._engine = engine
         self._on_event = on_event
-        self._follower = Follower(engine.bus, subject, self._on_record)
+        self._follower = Follower(engine.bus, subject, self._on_record, after=after)
         self._too_new: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def until(self, news: Coroutine[object, object, T] | asyncio.Future[T]) -> T:

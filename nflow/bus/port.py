@@ -47,6 +47,16 @@ class JobQueue:
     subject: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """How full a queue is, at one moment."""
+
+    queue: JobQueue
+    waiting: int  #: jobs that nobody was given yet
+    in_hand: int  #: jobs that were given to a worker, and are not done; one whose worker died is among them
+    delivered: int  #: the newest sequence that anybody was given; later ones wait
+
+
 class Subscription(Protocol):
     """Something that listens until it is closed."""
 
@@ -139,6 +149,9 @@ class Bus(Protocol):
     async def heads(self, subject: str, tokens: int) -> set[str]:
         """The first `tokens` tokens of all subjects that match `subject` and have records: what there is, by name."""
 
+    async def newest(self, subject: str) -> int:
+        """The newest sequence of the stream that stores `subject`, whatever it is on: what comes later is newer."""
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """Remove every record that matches `subject`, up to this sequence if one is given."""
 
@@ -158,6 +171,9 @@ class Bus(Protocol):
 
     async def take(self, queue: JobQueue, on_job: Callable[[Job], None]) -> Intake:
         """Open a flow of jobs from `queue`, which is created if need be. Nothing comes before `want`."""
+
+    async def queues(self) -> list[QueueState]:
+        """Every queue that somebody has ever taken jobs from, by name. What is stored while it is asked may be out."""
 
     # --- plain messages ---
 

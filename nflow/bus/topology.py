@@ -82,6 +82,11 @@ def stream_of(subject: str) -> str:
     return f"{first}_{_STREAM_OF_KIND[second]}"
 
 
+def jobs_stream(namespace: str) -> str:
+    """The stream of all jobs."""
+    return f"{namespace}_jobs"
+
+
 def clock_stream(namespace: str) -> str:
     """The stream whose description tells the server's time: a small one, in memory."""
     return f"KV_{namespace}_workers"
@@ -118,7 +123,7 @@ async def ensure(call: Call, namespace: str, replicas: int = 1) -> list[str]:
 
 async def ensure_consumer(call: Call, namespace: str, queue: JobQueue) -> list[str]:
     """Create the consumer of `queue` unless it is there; how it differs, in words."""
-    stream, config = f"{namespace}_jobs", consumer(queue)
+    stream, config = jobs_stream(namespace), consumer(queue)
     body: Config = {"stream_name": stream, "config": config, "action": "create"}
     answer = await call(f"CONSUMER.CREATE.{stream}.{queue.name}.{queue.subject}", body)
     match _error(answer):

@@ -11,10 +11,10 @@ from nflow.cli.console.table import print_json, print_table
 from nflow.cli.console.times import when
 
 if TYPE_CHECKING:
-    from nflow.cli.follow.view import RunView
     from nflow.client import Client
     from nflow.config import Settings
     from nflow.engine.runs import RunEntry
+    from nflow.view.run import RunView
 
 _STYLES = {"succeeded": "green", "failed": "red", "stopped": "yellow", "stopping": "yellow", "running": "cyan"}
 

@@ -65,8 +65,8 @@ def _refuse_unless_moving(dag: str, flying: "Sequence[DagId]", run: "RunId") -> 
 
 
 async def _in_flight(client: "Client", run: "RunId") -> "tuple[DagId, ...]":
-    from nflow.cli.follow.view import RunView  # noqa: PLC0415
     from nflow.client import Following  # noqa: PLC0415
+    from nflow.view.run import RunView  # noqa: PLC0415
 
     view = RunView({})
     async with Following(client.engine, client.engine.subjects.log(run), view.take):

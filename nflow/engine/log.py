@@ -55,11 +55,12 @@ def damaged(record: Record, error: Exception) -> LogDamaged:
 class Follower:
     """The records of one log, each of them once; in the order of the log, but for what a lost push delays."""
 
-    def __init__(self, bus: Bus, subject: str, on_record: Callable[[Record], None]) -> None:
+    def __init__(self, bus: Bus, subject: str, on_record: Callable[[Record], None], *, after: int = 0) -> None:
+        """Follow what is under `subject`, from behind the record `after`."""
         self._bus = bus
         self._subject = subject
         self._on_record = on_record
-        self._verified = 0  # everything up to here has been delivered
+        self._verified = after  # everything up to here has been delivered, or is not wanted
         self._ahead: set[int] = set()  # delivered, and newer than that
         self._unread: list[Record] | None = []  # pushes that came while the past was being read
         self._arrived = asyncio.Event()

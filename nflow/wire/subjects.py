@@ -159,6 +159,10 @@ class Subjects:
         """All records of all logs of a run."""
         return f"{self._events}{token(run)}.>"
 
+    def all_events(self) -> str:
+        """All records of all logs of all runs."""
+        return f"{self._events}>"
+
     def owner(self, run: RunId, dag: DagId | None = None) -> str:
         """Who drives: the last record here fences the owner's writes."""
         return f"{self._log(run, dag)}._owner"
@@ -268,6 +272,10 @@ class Subjects:
     def lines_of(self, run: RunId, dag: DagId | None = None) -> str:
         """What all tasks of a run, or of a dag run, print and log."""
         return f"{self._lines}{token(run)}.>" if dag is None else f"{self._lines}{token(run)}.{token(dag)}.>"
+
+    def all_lines(self) -> str:
+        """What all tasks of all runs print and log."""
+        return f"{self._lines}>"
 
     def dead(self, kind: str, run: str, seq: int) -> str:
         """Where the job of this sequence is laid down that could not be handled, with its reason."""

@@ -211,3 +211,29 @@ async def test_a_withdrawn_job_is_gone_whether_it_waits_or_is_in_hand(bus, other
 
     assert [job.subject for job in later.items] == [f"nflow.job.task.{run}.other"]
     assert await bus.enqueue(f"nflow.job.task.{run}.in_hand", b"again")
+
+
+async def test_a_queue_tells_how_many_jobs_wait_in_it_and_how_many_are_in_hand(bus, world, queue, run, jobs):
+    taken = jobs(enough=2)
+    (await bus.take(queue, taken)).want(2)
+    for name in "abc":
+        await bus.enqueue(f"nflow.job.task.{run}.{name}", b"x")
+    await world.until(taken.complete)
+
+    states = {state.queue: state for state in await bus.queues()}
+
+    assert (states[queue].waiting, states[queue].in_hand) == (1, 2)
+    assert states[queue].delivered == taken.items[-1].seq
+
+
+async def test_a_job_that_is_done_is_in_no_queue(bus, world, queue, run, jobs):
+    taken = jobs()
+    (await bus.take(queue, taken)).want(1)
+    await bus.enqueue(f"nflow.job.task.{run}.a", b"x")
+    await world.until(taken.complete)
+
+    await taken.items[0].ack()
+    await bus.flush()
+
+    state = next(state for state in await bus.queues() if state.queue == queue)
+    assert (state.waiting, state.in_hand, state.delivered) == (0, 0, taken.items[0].seq)

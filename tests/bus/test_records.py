@@ -228,3 +228,12 @@ async def test_the_server_tells_the_time_by_which_it_dates_records(bus):
 
     record = await bus.last("nflow.event.r._.x")
     assert before <= record.at <= after
+
+
+async def test_what_is_stored_after_a_look_is_newer_than_what_that_found(bus, run):
+    before = await bus.newest("nflow.event.>")
+
+    stored = await bus.append(f"nflow.event.{run}.t", b"x")
+
+    assert before < stored
+    assert await bus.newest("nflow.event.>") == stored

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 from nflow.bus.memory.intake import MemoryIntake, MemoryJob
 from nflow.bus.memory.server import MemoryServer
 from nflow.bus.memory.stream import matches
-from nflow.bus.port import LEASE, Guard, Intake, Job, JobQueue, Page, Record, Subscription
-from nflow.bus.topology import SUBJECT_BYTES
+from nflow.bus.port import LEASE, Guard, Intake, Job, JobQueue, Page, QueueState, Record, Subscription
+from nflow.bus.topology import SUBJECT_BYTES, jobs_stream
 from nflow.errors import Conflict, NobodyThere, SubjectTooLong, TooLarge
 
 Handler = Callable[[bytes], Awaitable[bytes]]
@@ -92,6 +92,11 @@ class MemoryBus:
         await self._turn()
         return self._server.stream(subject).heads(subject, tokens)
 
+    async def newest(self, subject: str) -> int:
+        """See the port."""
+        await self._turn()
+        return self._server.stream(subject).newest
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
         await self._turn()
@@ -130,6 +135,11 @@ class MemoryBus:
         intake = MemoryIntake(self._server.queue(queue), self, on_job)
         self._intakes.append(intake)
         return intake
+
+    async def queues(self) -> list[QueueState]:
+        """See the port."""
+        await self._turn()
+        return self._server.queues(jobs_stream(self.namespace))
 
     # --- plain messages ---
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nflow.bus.memory.stream import Stream, matches
-from nflow.bus.port import Clock, Record
+from nflow.bus.port import Clock, JobQueue, QueueState, Record
 
 Renewed = Callable[[], float]  #: when the holder of a job last renewed its lease
 
@@ -57,6 +57,17 @@ class Queue:
         self._entries: dict[int, Entry] = {}
         self._ready: list[int] = []
         self._takers: list[Taker] = []
+        self._delivered = 0
+
+    def state(self, name: str) -> QueueState:
+        """How full it is."""
+        waiting = sum(entry.deliveries == 0 for entry in self._entries.values())
+        return QueueState(
+            queue=JobQueue(name=name, subject=self._pattern),
+            waiting=waiting,
+            in_hand=len(self._entries) - waiting,
+            delivered=self._delivered,
+        )
 
     def offer(self, record: Record) -> None:
         """A job was stored."""
@@ -98,6 +109,7 @@ class Queue:
             self._takers.append(self._takers.pop(self._takers.index(taker)))
             entry = self._entries[self._ready.pop(0)]
             entry.deliveries += 1
+            self._delivered = max(self._delivered, entry.record.seq)
             entry.renewed = taker.give(entry)
             if self._timers.lease is not None:
                 self._watch(entry, self._timers.lease, self._timers.lease)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nflow.bus.clock import SystemClock
 from nflow.bus.memory.queue import Queue
 from nflow.bus.memory.stream import Stream
-from nflow.bus.port import LEASE, Clock, Guard, JobQueue, Record
+from nflow.bus.port import LEASE, Clock, Guard, JobQueue, QueueState, Record
 from nflow.bus.topology import is_stored, stream_of
 from nflow.errors import Conflict, Fenced, StorageFull
 
@@ -108,6 +108,10 @@ class MemoryServer:
             for record in stream.read(queue.subject, 0, limit=1 << 30).records:
                 queues[queue.name].offer(record)
         return queues[queue.name]
+
+    def queues(self, stream: str) -> list[QueueState]:
+        """How full the queues of a stream are, by name."""
+        return [queue.state(name) for name, queue in sorted(self._queues[stream].items())]
 
     # --- messages ---
 

@@ -31,6 +31,11 @@ class Stream:
         self._seq = 0
         self._records: dict[str, list[Record]] = {}
 
+    @property
+    def newest(self) -> int:
+        """The last sequence that it has given."""
+        return self._seq
+
     def append(self, subject: str, payload: bytes, at: float) -> Record:
         """Store a record."""
         self._seq += 1

@@ -19,7 +19,7 @@ from nflow.bus.nats.publisher import Publisher
 from nflow.bus.nats.puller import Puller
 from nflow.bus.nats.reader import Reader, record_of
 from nflow.bus.nats.requests import Requests, status_of
-from nflow.bus.port import Intake, Job, JobQueue, Page, Record, Subscription
+from nflow.bus.port import Intake, Job, JobQueue, Page, QueueState, Record, Subscription
 from nflow.errors import BusError, Conflict, NflowError, NobodyThere, StorageFull
 
 _LOG = logging.getLogger("nflow.bus")
@@ -126,6 +126,10 @@ class NatsBus:
         """See the port."""
         return await self._jetstream.heads(subject, tokens)
 
+    async def newest(self, subject: str) -> int:
+        """See the port."""
+        return await self._jetstream.newest(topology.stream_of(subject))
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
         stream = topology.stream_of(subject)
@@ -171,6 +175,10 @@ class NatsBus:
         )
         self._intakes.add(puller)
         return puller
+
+    async def queues(self) -> list[QueueState]:
+        """See the port."""
+        return await self._jetstream.queues(topology.jobs_stream(self.namespace))
 
     # --- plain messages ---
 

@@ -7,6 +7,7 @@ from nats.aio.msg import Msg
 from nflow.bus.nats.backoff import Backoff
 from nflow.bus.nats.connection import Connection
 from nflow.bus.nats.requests import Requests, status_of
+from nflow.bus.port import JobQueue, QueueState
 from nflow.bus.topology import Config, head_of, stream_of
 from nflow.errors import BusError, ServerRefused, ServerTooOld, ServerUnreachable
 
@@ -73,6 +74,29 @@ class JetStream:
                     return found
         return found
 
+    async def newest(self, stream: str) -> int:
+        """The last sequence of a stream."""
+        match await self.call(f"STREAM.INFO.{stream}", {}):
+            case {"state": {"last_seq": int(newest)}}:
+                return newest
+            case answer:
+                raise BusError(f"The server does not describe {stream}: {answer.get('error')}")
+
+    async def queues(self, stream: str) -> list[QueueState]:
+        """The durable consumers of a stream; the server tells 256 of them at a time."""
+        found: dict[str, QueueState] = {}
+        total = 1
+        while len(found) < total:
+            page = await self.call(f"CONSUMER.LIST.{stream}", {"offset": len(found)})
+            match page:
+                case {"consumers": [*consumers], "total": int(total)} if consumers:
+                    found |= {state.queue.name: state for state in map(_queue_state, consumers)}
+                case {"error": error}:
+                    raise BusError(f"The server does not list the queues of {stream}: {error}")
+                case _:  # none at all, or none any more
+                    break
+        return [found[name] for name in sorted(found)]
+
     async def check(self) -> None:
         """Make sure that this server can serve.
 
@@ -103,6 +127,21 @@ class JetStream:
     def _where(self) -> str:
         url = self._connection.client.connected_url
         return f"{url.hostname}:{url.port}" if url else "this server"
+
+
+def _queue_state(info: object) -> QueueState:
+    match info:
+        case {
+            "name": str(name),
+            "config": {"filter_subject": str(subject)},
+            "delivered": {"stream_seq": int(delivered)},
+            "num_pending": int(waiting),
+            "num_ack_pending": int(in_hand),
+        }:
+            queue = JobQueue(name=name, subject=subject)
+            return QueueState(queue=queue, waiting=waiting, in_hand=in_hand, delivered=delivered)
+        case _:
+            raise BusError(f"The server describes a queue in a way that is not known: {info}")
 
 
 def error_code(answer: Config) -> int:

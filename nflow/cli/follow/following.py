@@ -11,7 +11,6 @@ from nflow.bus.port import Record
 from nflow.cli.follow.lines import Lines
 from nflow.cli.follow.screen import Screen
 from nflow.cli.follow.summary import Part
-from nflow.cli.follow.view import RunView
 from nflow.cli.queues.lookout import Lookout
 from nflow.client import Client, Following
 from nflow.core.events import Event, RunStarted
@@ -21,6 +20,7 @@ from nflow.engine.engine import Engine
 from nflow.engine.log import readable
 from nflow.engine.serving import Needs
 from nflow.errors import BlobLost
+from nflow.view.run import RunView
 
 P = ParamSpec("P")
 

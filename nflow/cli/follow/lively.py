@@ -15,7 +15,7 @@ from rich.text import Text
 from nflow.cli.console.times import duration
 from nflow.cli.follow.plain import Plain, logged
 from nflow.cli.follow.summary import Part
-from nflow.cli.follow.view import DagFrame, Frame
+from nflow.view.run import DagFrame, Frame
 from nflow.wire.lines import Line
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}

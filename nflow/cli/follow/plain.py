@@ -6,7 +6,7 @@ from typing import TextIO
 
 from nflow.cli.console.streams import write
 from nflow.cli.follow.summary import Part
-from nflow.cli.follow.view import Frame
+from nflow.view.run import Frame
 from nflow.wire.lines import Line
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from nflow.cli.follow.plain import Plain
 from nflow.cli.follow.summary import Part
-from nflow.cli.follow.view import Frame
+from nflow.view.run import Frame
 from nflow.wire.lines import Line
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nflow.cli.console.times import duration
-from nflow.cli.follow.view import Failure, RunView
 from nflow.core.events import Status
 from nflow.core.ids import RunId
+from nflow.view.run import Failure, RunView
 
 _STYLES = {Status.SUCCEEDED: "bold green", Status.FAILED: "bold red", Status.STOPPED: "bold yellow"}
 _MARKS = {Status.SUCCEEDED: "✔", Status.FAILED: "✘", Status.STOPPED: "■"}

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from nflow.cli.follow.following import view_of
 from nflow.cli.follow.lines import last_line
-from nflow.cli.follow.view import RunView
 from nflow.cli.run.changes import encoded_changes
 from nflow.cli.run.undertaking import Begun
 from nflow.client import Client
 from nflow.engine.retrying import Past, refuse_if_needless, reopening_of
 from nflow.engine.serving import Needs
 from nflow.errors import UsageError
+from nflow.view.run import RunView
 from nflow.wire.python import python_tag
 from nflow.wire.values import Encoded
 

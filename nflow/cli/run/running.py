@@ -10,7 +10,6 @@ from nflow.cli.edge import FAILED, INTERRUPTED
 from nflow.cli.follow.following import Stage, follow
 from nflow.cli.follow.screen import screen
 from nflow.cli.follow.summary import as_json, summary
-from nflow.cli.follow.view import RunView
 from nflow.cli.run.headstart import HeadStart
 from nflow.cli.run.interrupts import Interrupts
 from nflow.cli.run.leftover import going_on, left_over, still_to_end
@@ -23,6 +22,7 @@ from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
 from nflow.errors import NflowError
 from nflow.session import open_engine
+from nflow.view.run import RunView
 from nflow.worker.worker import Worker
 
 #: What ends within so many seconds is not worth a word.

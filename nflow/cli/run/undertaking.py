@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nflow.cli.follow.following import view_of
-from nflow.cli.follow.view import RunView
 from nflow.cli.queues.needs import needs_of
 from nflow.client import Client
 from nflow.core.ids import RunId
 from nflow.engine.serving import Needs
 from nflow.models.workflow import Workflow
 from nflow.shipment import Shipment
+from nflow.view.run import RunView
 from nflow.wire.messages import unpack_spec
 
 

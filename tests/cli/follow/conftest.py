@@ -3,7 +3,7 @@
 import pytest
 
 from nflow.core.events import DagStarted, RunStarted
-from tests.cli.follow.tale import MAIN, Tale
+from tests.view.tale import MAIN, Tale
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from nflow.cli.console.streams import abandon
 from nflow.cli.follow.lively import Lively, fitting
 from nflow.cli.follow.plain import Plain
 from nflow.cli.follow.summary import Part
-from nflow.cli.follow.view import DagFrame, Frame
 from nflow.core.ids import DagId, TaskId
+from nflow.view.run import DagFrame, Frame
 from nflow.wire.lines import Line
 from tests.cli.program import without_escapes
 

@@ -3,10 +3,10 @@
 import json
 
 from nflow.cli.follow.summary import as_json, summary
-from nflow.cli.follow.view import MOST_FAILURES
 from nflow.core.events import DagFinished, RemoteError, RunFinished, Status, StopRequested, TaskFailed
 from nflow.core.ids import TaskId
-from tests.cli.follow.tale import MAIN, RUN, WHO, A, Tale, failed
+from nflow.view.run import MOST_FAILURES
+from tests.view.tale import MAIN, RUN, WHO, A, Tale, failed
 
 
 def told(tale: Tale) -> str:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from nflow.cli.follow.view import MOST_DAGS, MOST_FAILURES, DagFrame, RunView
 from nflow.core.events import (
     DagFinished,
     DagStarted,
@@ -21,7 +20,8 @@ from nflow.core.events import (
 )
 from nflow.core.ids import DagId, TaskId
 from nflow.core.retry import RetrySpec
-from tests.cli.follow.tale import MAIN, WHO, WHY, A, B, Tale, failed, started, succeeded
+from nflow.view.run import MOST_DAGS, MOST_FAILURES, DagFrame, RunView
+from tests.view.tale import MAIN, WHO, WHY, A, B, Tale, failed, started, succeeded
 
 
 def test_a_dag_that_was_started_is_in_flight_with_all_its_tasks_to_do(tale: Tale):

@@ -1,9 +1,9 @@
 """Views of runs, and events told to them in the order of a log."""
 
 from nflow.bus.port import Record
-from nflow.cli.follow.view import RunView
 from nflow.core.events import Event, Provenance, RemoteError, TaskFailed, TaskStarted, TaskSucceeded
 from nflow.core.ids import DagId, RunId, TaskId, WorkerId
+from nflow.view.run import RunView
 from nflow.wire.subjects import Subjects
 
 SUBJECTS = Subjects("nflow")
