@@ -115,6 +115,10 @@ class Subjects:
         """The job to drive a workflow run."""
         return f"{self._jobs}workflow.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}"
 
+    def all_jobs(self) -> str:
+        """Whatever waits in a queue, or is in the hands of a worker."""
+        return f"{self._jobs}>"
+
     def workflow_jobs(self, run: RunId | None = None) -> str:
         """The jobs to drive a run, in whatever queue, or any run."""
         return f"{self._jobs}workflow.*.*.*.{'*' if run is None else token(run)}"
@@ -258,6 +262,10 @@ class Subjects:
     def sweep(self) -> str:
         """Who sweeps writes here: nobody else does, while that record lives."""
         return f"{self._buckets}runs._sweep"
+
+    def reminder(self) -> str:
+        """Who looks for forgotten jobs writes here: nobody else does, while that record lives."""
+        return f"{self._buckets}runs._reminder"
 
     def swept_blobs(self) -> str:
         """A mark among the blobs: what is stored behind it is too young for this sweep."""

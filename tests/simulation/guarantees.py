@@ -273,12 +273,15 @@ class Checks:
         )
         if released:
             return earlier.ended is not None
-        shaken = any(fault.kind in (Kind.OUTAGE, Kind.REDELIVER) for fault in self.plan.faults)
+        shaken = self._happens(Kind.OUTAGE, Kind.FORGET, Kind.REDELIVER)
         shortest = SILENCE - 0.1 if shaken else LEASE - 0.05
         return any(
             end - begin >= shortest and begin < at and end > earlier.began - VERDICT
             for begin, end in _merged(self.away[earlier.worker])
         )
+
+    def _happens(self, *kinds: Kind) -> bool:
+        return any(fault.kind in kinds for fault in self.plan.faults)
 
     # --- what the log says ---
 
@@ -289,7 +292,7 @@ class Checks:
         if not subject.startswith("nflow.event."):
             if subject.startswith("nflow.job."):
                 self.note(f"job {subject}")
-                if record.last_seq:
+                if record.last_seq and not self._happens(Kind.FORGET):  # what was forgotten is stored once more
                     self.breaks("a job is stored once", subject)
             if subject.startswith("nflow.job.workflow."):
                 self.begun.add(subject.rpartition(".")[2])
