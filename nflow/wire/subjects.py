@@ -301,6 +301,10 @@ class Subjects:
         """The letters of all jobs that could not be handled, or of those of a run."""
         return f"{self._dead}*.{'*' if run is None else token(run)}.*"
 
+    def dead_of(self, run: RunId) -> str:
+        """The letters of a run, with all pieces of their payloads."""
+        return f"{self._dead}*.{token(run)}.>"
+
     def holder(self, worker: WorkerId) -> str:
         """Where a worker answers whether a job is still its own."""
         return f"{self._holders}{token(worker)}"
