@@ -280,6 +280,14 @@ class Checks:
             for begin, end in _merged(self.away[earlier.worker])
         )
 
+    def _on_job(self, record: Record) -> None:
+        if record.last_seq:
+            if not self._happens(Kind.FORGET):  # what was forgotten is stored once more, as it was
+                self.breaks("a job is stored once", record.subject)
+        elif record.subject.startswith("nflow.job.workflow."):
+            self.begun.add(record.subject.rpartition(".")[2])
+            self._take_job(unpack_job(record.payload))
+
     def _happens(self, *kinds: Kind) -> bool:
         return any(fault.kind in kinds for fault in self.plan.faults)
 
@@ -292,11 +300,7 @@ class Checks:
         if not subject.startswith("nflow.event."):
             if subject.startswith("nflow.job."):
                 self.note(f"job {subject}")
-                if record.last_seq and not self._happens(Kind.FORGET):  # what was forgotten is stored once more
-                    self.breaks("a job is stored once", subject)
-            if subject.startswith("nflow.job.workflow."):
-                self.begun.add(subject.rpartition(".")[2])
-                self._take_job(unpack_job(record.payload))
+                self._on_job(record)
             return
         run, dag, last = map(name_of, event_place(subject))
         place = event_place(subject)
