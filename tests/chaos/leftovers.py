@@ -26,7 +26,8 @@ async def late_data(client: Client, ended: Collection[str]) -> list[str]:
         for head in (subjects.blobs(), subjects.kv_under("store"))
         for subject in await client.engine.bus.heads(head, _ALL)
     ]
-    return sorted(subject for subject in found if subject.split(".")[2] in ended)
+    documents = [f"store.runs.{run}" for run in await client.engine.store.runs()]
+    return sorted(subject for subject in {*found, *documents} if subject.split(".")[2] in ended)
 
 
 async def sweep_in_two_days(client: Client) -> None:

@@ -20,7 +20,7 @@ from nflow.errors import BlobLost
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_job, pack_spec
 from nflow.wire.values import inline
-from tests.engine.conftest import Hook, StageBus, settle
+from tests.engine.conftest import StageBus, settle
 
 #: When the clock of the server shows 0.
 EPOCH = time.time()
@@ -100,32 +100,11 @@ class Site:
         await self.engine.index.put(replace(entry, **changes))
 
 
-class PurgingBus(StageBus):
-    """A bus on which others may be faster than a purge."""
-
-    def __init__(self, server):
-        super().__init__(server)
-        self.before_purge: Hook = _at_once
-
-    async def purge(self, subject, *, through=None):
-        await self.before_purge(subject)
-        await super().purge(subject, through=through)
-
-
-async def _at_once(subject):
-    pass
-
-
 @pytest.fixture
 async def server(clock):
     server = MemoryServer(clock, epoch=EPOCH)
     yield server
     await server.close()
-
-
-@pytest.fixture
-def bus(server):
-    return PurgingBus(server)
 
 
 @pytest.fixture
@@ -243,6 +222,23 @@ async def test_what_a_task_stored_after_the_end_of_its_run_goes_too(site, sweepe
     await sweeper.tick()
 
     assert not await site.has_data(run)
+
+
+async def test_what_came_late_goes_from_a_database_too_and_what_others_have_there_stays(bus, clock):
+    elsewhere = MemoryServer(clock)
+    database = KvStore(StageBus(elsewhere))
+    engine = Engine(bus, WorkerId("w"), database)
+    site = Site(engine, clock)
+    run = await site.ended("r", Status.SUCCEEDED)
+    await site.note(run, dropped=AT_THE_END)
+    await database.set(RunId("another"), "number", inline(5))
+    await clock.advance(2 * DAY)
+
+    await Sweeper(engine, RETENTION, clock).tick()
+
+    assert await database.runs() == {"another"}
+    await elsewhere.close()
+    engine.close()
 
 
 async def test_values_in_a_shared_folder_go_with_their_run_and_those_of_other_servers_stay(bus, clock, tmp_path):
