@@ -184,6 +184,13 @@ class Bus(Protocol):
     def publish(self, subject: str, payload: bytes) -> None:
         """Send to whoever listens now; on a subject of a stream it is stored too, without a receipt."""
 
+    def post_record(self, subject: str, payload: bytes) -> None:
+        """Store a record, after those that were posted before, for whoever need not know when: no task, no waiting.
+
+        It outlasts the loss of the connection and of the server. After such a loss it may be stored twice, so readers
+        must know it again by what is in it.
+        """
+
     def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
         """Call back with (subject, payload) for every message that matches."""
 

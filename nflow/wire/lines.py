@@ -1,5 +1,6 @@
 """Lines that tasks print and log ⇄ bytes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +9,8 @@ from nflow.errors import BrokenMessage, SchemaTooNew
 from nflow.wire.frames import pack_plain, unpack_plain
 
 SCHEMA: Final = 1
+
+_NO_TEXT = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +77,16 @@ def unpack_passage(payload: bytes) -> Passage:
 
 def _line(at: float, stream: str, text: str, level: str, logger: str, end: str = "\n", *_: object) -> Line:
     return Line(at=at, stream=stream, text=text, level=level, logger=logger, end=end)
+
+
+def readable(text: str) -> str:
+    r"""A text with what no encoding has, such as bytes that were no UTF-8, written as `\xe9`; all else as it is."""
+    return text if text.isascii() else _NO_TEXT.sub(lambda found: escaped(found[0]), text)
+
+
+def escaped(character: str) -> str:
+    r"""A character that is not to be seen, as Python writes it: `\x1b`, and `\xe9` for a byte that was no UTF-8."""
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # such a byte, as `surrogateescape` has it
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from nflow.wire.frames import FrameReader, pack_frame
-from nflow.worker.capture import Capture, Pipe
+from nflow.worker.capture import MOST_BYTES, Capture, Pipe
 from nflow.worker.channel import Channel
 from nflow.worker.death import Death
 from nflow.worker.memory import OomKills, resident_bytes
@@ -265,10 +265,12 @@ def _pipe(ours: contextlib.ExitStack, theirs: contextlib.ExitStack, *, to_child:
     return our_end, their_end
 
 
-async def start_slot(publish: Publish, spawned: Spawned, oom_kills: OomKills | None = None) -> ProcessSlot:
+async def start_slot(
+    publish: Publish, spawned: Spawned, oom_kills: OomKills | None = None, most_output: int = MOST_BYTES
+) -> ProcessSlot:
     """Connect to a child process that was spawned."""
     loop = asyncio.get_running_loop()
-    capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish)
+    capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish, most_output)
     capture.listen(loop)
     slot = ProcessSlot(
         spawned.process, spawned.stop, spawned.life, capture, Channel(spawned.bulk), oom_kills or OomKills()

@@ -148,6 +148,10 @@ class MemoryBus:
         self._admit(subject, payload)
         self.post(partial(self._server.publish, subject, payload))
 
+    def post_record(self, subject: str, payload: bytes) -> None:
+        """See the port."""
+        self.publish(subject, payload)
+
     def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
         """See the port."""
         return _Listed(self._listening, subject, on_message)
