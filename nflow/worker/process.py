@@ -61,6 +61,7 @@ class ProcessSlot(asyncio.Protocol):
         self._call: Call | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._dead = False
+        self._has_left_threads = False
         self._disconnected = asyncio.Event()
         self._burial = asyncio.ensure_future(self._bury())
 
@@ -145,6 +146,7 @@ class ProcessSlot(asyncio.Protocol):
                 case "log":
                     self.capture.log(*rest)
                 case "done" | "failed" if self._outcome is not None and not self._outcome.done():
+                    self._has_left_threads = rest[1]
                     self._outcome.set_result(Outcome(rest[0], kind == "failed"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -176,9 +178,10 @@ class ProcessSlot(asyncio.Protocol):
     def _silence(self) -> None:
         """The task is over: whoever still waits for an answer is a thread that it has left behind.
 
-        Such a thread would take the next task's requests for the answer, so its process takes no further task.
+        Such a thread would take the next task's requests for the answer, and any thread that goes on may print among
+        what the next task does, so their process takes no further task.
         """
-        if any(not call.done() for call in self._calls):
+        if self._has_left_threads or any(not call.done() for call in self._calls):
             self.kill()
         self._end_calls()
 
