@@ -191,6 +191,9 @@ class Bus(Protocol):
         must know it again by what is in it.
         """
 
+    async def posted(self, subject: str) -> None:
+        """Return when the records are stored that were posted under this subject, but for a few on their way."""
+
     def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
         """Call back with (subject, payload) for every message that matches."""
 

@@ -152,6 +152,10 @@ class MemoryBus:
         """See the port."""
         self.publish(subject, payload)
 
+    async def posted(self, subject: str) -> None:  # noqa: ARG002 - the port's word
+        """See the port."""
+        await self._turn()
+
     def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
         """See the port."""
         return _Listed(self._listening, subject, on_message)

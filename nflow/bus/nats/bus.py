@@ -212,6 +212,10 @@ class NatsBus:
         self._publisher.admit(subject, payload)
         self._outbox.post(subject, payload)
 
+    async def posted(self, subject: str) -> None:
+        """See the port."""
+        await self._outbox.posted(subject)
+
     def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
         """See the port."""
         return self._connection.listen(subject, lambda message: on_message(message.subject, message.data))

@@ -6,6 +6,7 @@ records knows them again by what is in them. Ids that the server would compare c
 
 import asyncio
 import logging
+from collections import Counter, defaultdict
 from itertools import count
 from secrets import token_hex
 
@@ -20,6 +21,9 @@ _LOG = logging.getLogger("nflow.bus")
 #: Bytes that are kept; more than that can only gather in an outage, and then the oldest go.
 MOST_BYTES = 64 * 1024**2
 
+#: Records on their way for which it is not worth to wait: that would cost every task that prints a trip to the server.
+FEW = 8
+
 #: Seconds without an answer, on a connection that stands, after which all is sent again: an election may swallow it.
 SILENCE = 5.0
 
@@ -33,6 +37,8 @@ class Outbox:
         self._skip = len(self._prefix)
         self._numbers = count()
         self._waiting: dict[int, tuple[str, bytes]] = {}  # in the order of their posting
+        self._on_way: Counter[str] = Counter()  #: by subject
+        self._askers: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._held = 0  #: bytes
         self._lost = 0  #: records that went in this outage
         self._answered = False
@@ -44,6 +50,7 @@ class Outbox:
         """Send now, or when there is a connection."""
         number = next(self._numbers)
         self._waiting[number] = (subject, payload)
+        self._on_way[subject] += 1
         self._held += len(payload)
         if self._connection.up.is_set():
             self._connection.send(subject, payload, f"{self._prefix}{number}")
@@ -52,6 +59,13 @@ class Outbox:
             self._lost += not self._connection.up.is_set()  # else it is on its way, and all but sure to arrive
         if self._clock is None:
             self._clock = asyncio.get_running_loop().call_later(SILENCE, self._tick)
+
+    async def posted(self, subject: str) -> None:
+        """Return when nothing is on its way to this subject; a few are let pass, for they are there in no time."""
+        if self._on_way.get(subject, 0) > FEW:
+            asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._askers[subject].append(asker)
+            await asker
 
     def close(self) -> None:
         """Send nothing again."""
@@ -69,7 +83,14 @@ class Outbox:
             self._forget(number)
 
     def _forget(self, number: int) -> None:
-        self._held -= len(self._waiting.pop(number)[1])
+        subject, payload = self._waiting.pop(number)
+        self._held -= len(payload)
+        self._on_way[subject] -= 1
+        if not self._on_way[subject]:
+            del self._on_way[subject]
+            for asker in self._askers.pop(subject, ()):
+                if not asker.done():
+                    asker.set_result(None)
 
     def _send_again(self) -> None:
         if self._lost:
