@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import suppress
 from datetime import datetime
 
 from nflow.errors import UsageError
@@ -41,9 +42,6 @@ def moment(text: str, now: float) -> float:
     if _AGO.fullmatch(given):
         return now - sum(float(amount) * _UNITS[unit] for amount, unit in _AMOUNT.findall(given))
     today = datetime.fromtimestamp(now).astimezone().date().isoformat()
-    for written in (text.strip(), f"{today}T{text.strip()}"):
-        try:
-            return datetime.fromisoformat(written).timestamp()
-        except ValueError:
-            continue
+    with suppress(ValueError):
+        return datetime.fromisoformat(f"{today}T{given}" if ":" in given[:3] else text.strip()).timestamp()
     raise UsageError(f"'{text}' is no time. Write how long ago, '10m' or '2h', or when: '02:15', '2026-03-01T02:15'.")
