@@ -96,6 +96,7 @@ class Lines:
             return None
         dag, task = line_place(record.subject)
         task = self.only.task or task  # the subject that was asked for names it, if only by a digest
+        dag = self.only.dag if self.only.dag and ":" in self.only.dag else dag
         lines = TaskLines(seq=record.seq, dag=dag, task=task, attempt=passage.attempt, lines=passage.lines)
         return lines if self.only.has(lines) else None
 
