@@ -1,8 +1,13 @@
 """What `nflow logs -f` and `nflow events -f` show while servers and workers come and go: no gap, no repetition."""
 
 import json
+import os
+import re
 import signal
 
+import pytest
+
+from tests.cli.program import peak_memory_bytes
 from tests.e2e.process import Process
 from tests.e2e.station import Station
 from tests.e2e.test_outages import stay_for
@@ -19,6 +24,8 @@ async def ticks_through_an_outage(station: Station, *following: str) -> Process:
     async with station.following(run) as story:
         await story.begun("tick")
 
+        os.kill(station.server.pid, signal.SIGSTOP)  # what is sent to it from here on dies with it
+        await stay_for(0.5, worker)
         station.server.kill()
         await stay_for(1.0, worker)
         station.server.start()
@@ -79,3 +86,34 @@ async def test_a_worker_that_is_killed_under_it_leaves_what_it_had_printed(stati
     assert await looking.end() == 0, looking.story
     assert ticks(looking) == list(range(50))
     assert looking.out[-1] == "the last word"
+
+
+async def print_flood(station: Station, megabytes: int) -> None:
+    """A task that prints so much keeps its first and its last lines, and its worker what memory it has."""
+    worker = await station.worker()
+    before = peak_memory_bytes(worker.pid)
+
+    run = await station.submit("flood", megabytes=megabytes)
+    async with station.following(run) as story:
+        await story.succeeds()
+    looking = await station.nflow("logs", run, "flood", "-f")
+    assert await looking.end() == 0, looking.story
+
+    blocks = [line.split()[4] for line in looking.out if " line " in line]
+    assert blocks[0] == "0"
+    assert blocks[-1] == str(megabytes * 16 - 1)
+    [missing] = [line for line in looking.out if "are left out here" in line]
+    found = re.search(r"(\d+) lines \((\d+) bytes\)", missing)
+    assert found is not None
+    whole = sum(len(line.split()[-1]) == 80 for line in looking.out if " line " in line)
+    assert megabytes * 16 * 650 - int(found[1]) - whole in (0, 1, 2)  # the two around the gap are not whole
+    assert peak_memory_bytes(worker.pid) - before < 100 * 1024**2
+
+
+async def test_a_task_that_prints_too_much_keeps_its_first_and_its_last_lines(station: Station):
+    await print_flood(station, 64)
+
+
+@pytest.mark.slow
+async def test_a_task_that_prints_a_gigabyte_keeps_its_first_and_its_last_lines(station: Station):
+    await print_flood(station, 1024)

@@ -24,6 +24,9 @@ from nflow.wire.lines import Line
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "err": "yellow"}
 _KIND_COLUMNS = 7
 
+#: Records of a run's own log that are read at once: all of them, mostly, so that an end that a retry undid is none.
+_PAGE = 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -83,7 +86,7 @@ async def _finish(engine: Engine, run: RunId, lines: Lines, wanted: Wanted) -> N
 
 
 async def _ended(engine: Engine, run: RunId) -> None:
-    async with Reading(engine, engine.subjects.own(run)) as reading:
+    async with Reading(engine, engine.subjects.own(run), page=_PAGE) as reading:
         async for page in reading.pages():
             over = False
             for event in (event for record in page for event in readable(record)):

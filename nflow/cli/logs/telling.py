@@ -63,7 +63,8 @@ async def tell_events(engine: Engine, asked: Asked) -> None:
     now = await engine.bus.server_time()
     after = await _begin(engine, subject, asked, now)
     names = _Names(engine)
-    await names.look()
+    if run is None and (not asked.follow or asked.since is not None):
+        await names.look()
     today = date_of(now, utc=asked.utc)
     output = Output()
     try:
