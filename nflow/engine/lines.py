@@ -12,8 +12,14 @@ from nflow.errors import MessageError
 from nflow.wire.lines import Line, Passage, unpack_passage
 from nflow.wire.subjects import line_place
 
-#: Passages that are remembered, to know those again which a worker has sent twice over an outage.
-REMEMBERED = 1 << 16
+#: Executions that are remembered, to know what a worker has sent twice over an outage, and what is missing.
+REMEMBERED = 1 << 14
+
+#: The most passages of one execution that are waited for after others; so many have long been given up.
+_MOST_MISSING = 1000
+
+_GONE = "what came before is gone: the logs of all runs have reached their limit of size or age"
+_LOST = "something is missing here: the server was away for too long, or has refused it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +67,7 @@ class Lines:
     only: Selection = field(default_factory=Selection)
     after: int = 0  #: the sequence behind which to begin
     _reading: Reading = field(init=False)
-    _known: "OrderedDict[tuple[str, int], None]" = field(init=False, default_factory=OrderedDict)
+    _heard: "OrderedDict[str, _Heard]" = field(init=False, default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         subject = self.engine.subjects.lines_like(self.run, self.only.dag, self.only.task)
@@ -92,22 +98,51 @@ class Lines:
     def _opened(self, record: Record) -> TaskLines | None:
         """The lines of a record; None if they are not wanted, or have been there before."""
         passage = _passage(record)
-        if passage.sender and not self._is_new(passage):
+        heard = self._heard_of(passage)
+        if not heard.is_new(passage.number):
             return None
         dag, task = line_place(record.subject)
         task = self.only.task or task  # the subject that was asked for names it, if only by a digest
         dag = self.only.dag if self.only.dag and ":" in self.only.dag else dag
-        lines = TaskLines(seq=record.seq, dag=dag, task=task, attempt=passage.attempt, lines=passage.lines)
-        return lines if self.only.has(lines) else None
+        lines = [*heard.missing_before(passage.number, record.at), *passage.lines]
+        found = TaskLines(seq=record.seq, dag=dag, task=task, attempt=passage.attempt, lines=lines)
+        return found if self.only.has(found) else None
 
-    def _is_new(self, passage: Passage) -> bool:
-        key = (passage.sender, passage.number)
-        if key in self._known:
-            return False
-        self._known[key] = None
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        return True
+    def _heard_of(self, passage: Passage) -> "_Heard":
+        """What was heard of an execution; of one that is not known, from wherever this reading has begun."""
+        if passage.sender not in self._heard:
+            self._heard[passage.sender] = _Heard(None if self.after or not passage.number else 0)
+            if len(self._heard) > REMEMBERED:
+                self._heard.popitem(last=False)
+        return self._heard[passage.sender]
+
+
+class _Heard:
+    """What was read of one execution so far."""
+
+    def __init__(self, last: int | None) -> None:
+        self._last = last  #: None: where it begins is not known
+        self._missing: set[int] = set()  #: what may still come, though later ones are there
+
+    def is_new(self, number: int) -> bool:
+        """Whether it has not been there yet. What has no number, is."""
+        return not number or self._last is None or number > self._last or number in self._missing
+
+    def missing_before(self, number: int, at: float) -> list[Line]:
+        """Take it in; a word of what is missing between it and the last one."""
+        last = self._last
+        if not number:
+            return []
+        if last is None or number == last + 1:
+            self._last = number
+            return []
+        if number <= last:
+            self._missing.discard(number)
+            return []
+        self._last = number
+        self._missing |= set(range(max(last + 1, number - _MOST_MISSING), number))
+        text = _LOST if last else _GONE
+        return [Line(at=at, stream="log", text=text, level="WARNING", logger="nflow")]
 
 
 async def last_line(engine: Engine, run: RunId) -> int:

@@ -35,7 +35,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """Lines of one attempt that travel together. One that was sent twice has the same sender and number."""
+    """Lines of one attempt that travel together.
+
+    An execution of the attempt has a sender of its own, and counts from 1: so it shows what was sent twice, or is lost.
+    """
 
     attempt: int
     lines: list[Line]

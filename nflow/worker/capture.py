@@ -103,7 +103,7 @@ class Capture:
         self._room = 0  #: bytes until no more than the end is kept
         self._tail: Tail[Pipe] | None = None
         self._next_word = 0
-        self._sender = secrets.token_hex(4)  # with the number, it tells a message that was sent twice
+        self._sender = ""  #: of this execution; with the number, it tells what was sent twice, and what is missing
         self._numbers = itertools.count(1)
         self._last: deque[Line] = deque(maxlen=LAST_LINES)
         poll = select.poll()
@@ -125,6 +125,7 @@ class Capture:
     def begin(self, subject: str, attempt: int) -> None:
         """From here on the lines belong to this attempt."""
         self._subject, self._attempt = subject, attempt
+        self._sender, self._numbers = secrets.token_hex(4), itertools.count(1)
         self._room = self._most - self._most // _END_SHARE
         self._tail = None
         self._last.clear()

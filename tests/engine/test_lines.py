@@ -85,6 +85,42 @@ async def test_what_was_sent_twice_comes_once(engine: Engine):
     assert texts(await read(engine)) == ["1", "2", "3"]
 
 
+async def test_what_comes_late_and_out_of_order_comes_once_too(engine: Engine):
+    for number in (1, 3, 2, 3, 2, 4):
+        write(engine, str(number), number=number)
+
+    found = texts(await read(engine))
+
+    assert [text for text in found if text.isdecimal()] == ["1", "3", "2", "4"]
+
+
+async def test_what_is_missing_is_told_in_its_place(engine: Engine):
+    for number in (1, 2, 5):
+        write(engine, str(number), number=number)
+
+    found = texts(await read(engine))
+
+    assert found[:2] + found[3:] == ["1", "2", "5"]
+    assert found[2].startswith("something is missing here")
+
+
+async def test_a_beginning_that_has_gone_is_told(engine: Engine):
+    write(engine, "7", number=7)
+
+    [word, line] = texts(await read(engine))
+
+    assert word.startswith("what came before is gone")
+    assert line == "7"
+
+
+async def test_whoever_begins_in_the_middle_is_not_told_of_what_was_before(engine: Engine):
+    write(engine, "1", number=1)
+    write(engine, "2", number=2)
+    [first, _] = await read(engine)
+
+    assert texts(await read(engine, after=first.seq)) == ["2"]
+
+
 async def test_lines_come_as_they_are_written_until_there_will_be_no_more(engine: Engine):
     write(engine, "one")
     came: list[str] = []
