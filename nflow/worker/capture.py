@@ -124,6 +124,7 @@ class Capture:
 
     def begin(self, subject: str, attempt: int) -> None:
         """From here on the lines belong to this attempt."""
+        self.end()  # what a process that the last task has left behind says late, is not this one's
         self._subject, self._attempt = subject, attempt
         self._sender, self._numbers = secrets.token_hex(4), itertools.count(1)
         self._room = self._most - self._most // _END_SHARE

@@ -92,6 +92,20 @@ async def test_lines_belong_to_the_attempt_that_wrote_them(printing):
     ]
 
 
+async def test_what_was_begun_after_the_end_of_an_attempt_is_not_the_next_ones(printing):
+    printing.capture.end()
+    os.write(printing.out, b"late wor")
+
+    printing.capture.begin("lines.b", 1)
+    os.write(printing.out, b"hello\n")
+    printing.capture.end()
+
+    assert [(subject, unpack_lines(payload)[1][0].text) for subject, payload in printing.messages] == [
+        ("lines.a", "late wor"),
+        ("lines.b", "hello"),
+    ]
+
+
 async def test_a_line_without_end_is_cut(printing):
     await asyncio.to_thread(os.write, printing.out, b"x" * 3 * LONGEST_LINE_BYTES + b"y\n")
 
