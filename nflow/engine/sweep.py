@@ -223,6 +223,7 @@ class Sweep:
         await self._engine.store.drop(run)
         await self._engine.blobs.drop(run)
         await self._engine.bus.purge(self._subjects.lines_of(run))
+        await self._engine.bus.purge(self._subjects.dead_of(run))
         await self._engine.index.remove(run)
         await self._engine.bus.purge(self._subjects.run_events(run))
         self._swept.histories += 1

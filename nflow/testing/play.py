@@ -159,7 +159,9 @@ async def _working(
         slots.append(await ThreadSlot.started(stage))
         return slots[-1]
 
-    duties = Duties(queues=tuple(dict.fromkeys(("workflow", *workflow.queues))), slots=SLOTS, listed=False)
+    duties = Duties(
+        queues=tuple(dict.fromkeys(("workflow", *workflow.queues))), slots=SLOTS, listed=False, reminds=False
+    )
     async with _engine(server, "play") as engine:
         worker = Worker(engine, duties, start_slot=start_slot)
         try:

@@ -115,6 +115,10 @@ class Subjects:
         """The job to drive a workflow run."""
         return f"{self._jobs}workflow.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}"
 
+    def all_jobs(self) -> str:
+        """Whatever waits in a queue, or is in the hands of a worker."""
+        return f"{self._jobs}>"
+
     def workflow_jobs(self, run: RunId | None = None) -> str:
         """The jobs to drive a run, in whatever queue, or any run."""
         return f"{self._jobs}workflow.*.*.*.{'*' if run is None else token(run)}"
@@ -259,6 +263,10 @@ class Subjects:
         """Who sweeps writes here: nobody else does, while that record lives."""
         return f"{self._buckets}runs._sweep"
 
+    def reminder(self) -> str:
+        """Who looks for forgotten jobs writes here: nobody else does, while that record lives."""
+        return f"{self._buckets}runs._reminder"
+
     def swept_blobs(self) -> str:
         """A mark among the blobs: what is stored behind it is too young for this sweep."""
         return f"{self._blobs}_sweep"
@@ -297,6 +305,10 @@ class Subjects:
     def dead_letters(self, run: str | None = None) -> str:
         """The letters of all jobs that could not be handled, or of those of a run."""
         return f"{self._dead}*.{'*' if run is None else token(run)}.*"
+
+    def dead_of(self, run: RunId) -> str:
+        """The letters of a run, with all pieces of their payloads."""
+        return f"{self._dead}*.{token(run)}.>"
 
     def holder(self, worker: WorkerId) -> str:
         """Where a worker answers whether a job is still its own."""

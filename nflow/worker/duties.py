@@ -23,6 +23,7 @@ class Duties:
     kill_after: float = 5.0  #: seconds between SIGTERM and SIGKILL
     listed: bool = True  #: tell others of itself from time to time
     retention: Retention | None = None  #: how long to keep what is over; None: others see to it
+    reminds: bool = True  #: look for jobs that the server has forgotten; on a bus that forgets none, that is needless
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  #: of the slots; holds no secrets
 
     @property

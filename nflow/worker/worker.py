@@ -10,6 +10,7 @@ from nflow.bus.port import Intake, Job, JobQueue
 from nflow.core.ids import WorkerId
 from nflow.engine.claims import Claimer
 from nflow.engine.engine import Engine
+from nflow.engine.forgotten import Reminder
 from nflow.engine.specs import code_cache
 from nflow.engine.sweep import Sweeper
 from nflow.programs.strays import end_strays
@@ -75,6 +76,7 @@ class Worker:
         )
         self._driving = {kind: Driving(engine) for kind in _DRIVEN}
         self._sweeper = None if duties.retention is None else Sweeper(engine, duties.retention)
+        self._reminder = Reminder(engine) if duties.reminds else None
         self._heartbeat = Heartbeat(engine, duties, lambda: (self.tasks, self.drives), __version__)
 
     @property
@@ -112,6 +114,8 @@ class Worker:
             self._heartbeat.start()
         if self._sweeper is not None:
             self._sweeper.start()
+        if self._reminder is not None:
+            self._reminder.start()
 
     async def drain(self) -> None:
         """Take no more, hand back what is only driven here, and return when the last task has ended."""
@@ -143,6 +147,8 @@ class Worker:
             spawned.discard()
         if self._sweeper is not None:
             await self._sweeper.close()
+        if self._reminder is not None:
+            self._reminder.close()
         await self._heartbeat.close()
         await self._engine.cache.close()
 

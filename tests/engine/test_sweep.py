@@ -302,6 +302,19 @@ async def test_an_old_history_goes_with_all_that_belongs_to_it(site, sweeper, cl
     assert await site.engine.index.all() == []
 
 
+async def test_dead_letters_go_with_the_history_of_their_run(site, sweeper, bus, clock):
+    run, other = await site.ended("r"), await site.begin("other")
+    for each in (run, other):
+        await bus.append(site.subjects.dead("task", each, 7), b"letter")
+        await bus.append(site.subjects.dead_piece(site.subjects.dead("task", each, 7), 0), b"half")
+    await clock.advance(31 * DAY)
+
+    await sweeper.tick()
+
+    left = await bus.heads("nflow.dead.>", 64)
+    assert left == {"nflow.dead.task.other.7", "nflow.dead.task.other.7.0"}
+
+
 async def test_an_unfinished_run_keeps_its_history(site, sweeper, clock):
     run = await site.begin("r")
     await clock.advance(60 * DAY)
