@@ -70,6 +70,24 @@ async def test_events_that_are_followed_through_a_death_of_the_server_have_no_ga
     assert len(read.out) > 5
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_the_death_of_one_of_three_servers_leaves_no_gap_and_no_repetition(replicated: Station, number: int):
+    worker = await replicated.worker()
+    run = await replicated.submit("ticks", lines=LINES)
+    looking = await replicated.nflow("logs", run, "-f", "--raw")
+    await looking.until_says("tick")
+
+    replicated.servers[number].kill()
+    await stay_for(2.0, worker)
+    replicated.servers[number].start()
+
+    async with replicated.following(run) as story:
+        await story.succeeds()
+    assert await looking.end() == 0, looking.story
+    assert ticks(looking) == list(range(LINES))
+
+
 async def test_a_worker_that_is_killed_under_it_leaves_what_it_had_printed(station: Station):
     worker = await station.worker()
     gate = station.gate("last")

@@ -21,13 +21,13 @@ def alone(nflow_folder: Path, tmp_path: Path) -> Iterator[Program]:
 
 
 def test_of_a_task_that_prints_too_much_the_beginning_and_the_end_are_kept(nflow: Program):
-    done = nflow("run", "speaks", "lines=20000", NFLOW_LOGS_PER_TASK="64KiB")
+    done = nflow("run", "speaks", "lines=100000", NFLOW_LOGS_PER_TASK="64KiB")
 
     lines = done.out.splitlines()
     assert done.code == 0
     assert "line 0" in lines
-    assert "line 19999" in lines
-    assert "line 10000" not in lines
+    assert "line 99999" in lines
+    assert "line 50000" not in lines
     assert " are left out here" in done.err
     assert "WARNING nflow: it has written 60 KiB: of the rest no more than the last 4 KiB are kept" in done.err
 
