@@ -24,7 +24,7 @@ from nflow.worker.stops import Stops
 PATIENCE = 1.0
 
 #: Seconds for which the end of a task waits until what it has printed is stored.
-LAST_WORDS = 1.0
+LAST_WORDS = 3.0
 
 
 class Execution:

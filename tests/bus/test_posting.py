@@ -102,3 +102,22 @@ async def test_what_has_no_room_in_an_outage_goes_the_oldest_first(own: tuple[Se
     await behind_all(bus)
 
     assert await stored(bus, "nflow.log.run.main.a") == [b"%d" % number for number in range(15, 20)]
+
+
+async def test_what_is_posted_before_its_stream_can_take_it_is_stored_in_order_afterwards(tmp_path: Path):
+    server = Server(tmp_path / "server").start()
+    early = await connect(server.url, token=server.token, ensure=False)
+    for number in range(100):
+        early.post_record("nflow.log.run.main.a", b"%d" % number)
+    await early.flush()
+
+    late = await connect(server.url, token=server.token)
+    early.post_record("nflow.log.run.main.a", b"100")
+    async with asyncio.timeout(20):
+        await early.posted("nflow.log.run.main.a")
+        await behind_all(early)
+
+    assert list(dict.fromkeys(await stored(late, "nflow.log.run.main.a"))) == [b"%d" % number for number in range(101)]
+    await early.close()
+    await late.close()
+    server.kill()
