@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -44,8 +44,8 @@ class Output:
         """Write no more than what is on its way."""
         self._thread.shutdown(wait=False)
 
-    async def _in_thread(self, call: object, *arguments: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)  # type: ignore[arg-type] # any callable
+    async def _in_thread(self, call: Callable[..., object], *arguments: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
     def _write_plain(self, rows: Sequence[Row]) -> None:
         write(sys.stdout, "".join("".join(part.text for part in row) + "\n" for row in rows))
