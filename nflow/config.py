@@ -203,6 +203,18 @@ class Limits(Section):
     max_value_size: Annotated[Size, _between("1B")] = Field(default=ByteSize(2 * 1024**3), description="of one value")
 
 
+class Logs(Section):
+    """What is kept of what tasks print and log. The first two count when the server is set up, and differ else."""
+
+    max_size: Annotated[Size, _between("1MiB")] | None = Field(
+        default=None, description="of all runs together; without it 512MiB, or what the server has been set to"
+    )
+    max_age: Limit | None = Field(default=None, description="without it 30 days, or what the server has been set to")
+    per_task: Annotated[Size, _between("64KiB")] = Field(
+        default=ByteSize(16 * 1024**2), description="of one attempt: its beginning and its end"
+    )
+
+
 class Retention(Section):
     """How long the server keeps runs that have ended. Workers see to it; those of one server should agree."""
 
@@ -267,6 +279,7 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=Limits)
     store: Store = Store()
     retention: Retention = Field(default_factory=Retention)
+    logs: Logs = Logs()
 
     @classmethod
     def settings_customise_sources(
@@ -341,6 +354,7 @@ def names() -> list[str]:
         "limits": Limits,
         "store": Store,
         "retention": Retention,
+        "logs": Logs,
     }
     return ["home", *(f"{section}.{key}" for section, model in sections.items() for key in model.model_fields)]
 

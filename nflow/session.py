@@ -12,6 +12,7 @@ from types import ModuleType
 from nflow.blobs.terms import Terms
 from nflow.bus.nats import Login, NatsBus, connect
 from nflow.bus.port import Bus
+from nflow.bus.topology import LogLimits
 from nflow.config import Settings
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
@@ -60,7 +61,12 @@ async def _engine(
 ) -> AsyncIterator[Engine]:
     worker = worker_id(name)
     bus: NatsBus = await connect(
-        url, namespace=settings.server.namespace, replicas=settings.server.replicas, name=worker, **login
+        url,
+        namespace=settings.server.namespace,
+        replicas=settings.server.replicas,
+        logs=log_limits(settings),
+        name=worker,
+        **login,
     )
     try:
         async with _store(settings, bus, works=works) as store:
@@ -130,6 +136,12 @@ def _terms(settings: Settings) -> Terms:
 def retention(settings: Settings) -> Retention:
     """How long workers keep what is over."""
     return Retention(failed=settings.retention.failed, history=settings.retention.history)
+
+
+def log_limits(settings: Settings) -> LogLimits:
+    """How much of the logs the server is to keep, as far as that is set."""
+    size = settings.logs.max_size
+    return LogLimits(size_bytes=None if size is None else int(size), age=settings.logs.max_age)
 
 
 def worker_id(name: str | None = None) -> WorkerId:

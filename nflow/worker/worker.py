@@ -161,7 +161,7 @@ class Worker:
     async def _start_process(self) -> Slot:
         duties = self._duties
         spawned = self._spawned.pop() if self._spawned else spawn(duties.environment, duties.slot_memory)
-        return await start_slot(self._engine.bus.publish, spawned, self._oom_kills)
+        return await start_slot(self._engine.bus.post_record, spawned, self._oom_kills, duties.most_output)
 
 
 async def _end_strays(execution: str) -> None:

@@ -4,10 +4,10 @@ import getpass
 from collections.abc import Mapping, Sequence
 
 from nflow.cli.follow.following import view_of
-from nflow.cli.follow.lines import last_line
 from nflow.cli.run.changes import encoded_changes
 from nflow.cli.run.undertaking import Begun
 from nflow.client import Client
+from nflow.engine.lines import last_line
 from nflow.engine.retrying import Past, refuse_if_needless, reopening_of
 from nflow.engine.serving import Needs
 from nflow.errors import UsageError
