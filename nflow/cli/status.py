@@ -11,9 +11,9 @@ from nflow.cli.console.table import print_json, print_table
 from nflow.cli.console.times import when
 
 if TYPE_CHECKING:
-    from nflow.client import Client
     from nflow.config import Settings
     from nflow.engine.runs import RunEntry
+    from nflow.runs import Runs
     from nflow.view.run import RunView
 
 _STYLES = {"succeeded": "green", "failed": "red", "stopped": "yellow", "stopping": "yellow", "running": "cyan"}
@@ -54,22 +54,21 @@ def status(
 async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None, float]":
     """The entries; of a single run all that is known of it as well; the server's time."""
     from nflow.cli.queues.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
-    from nflow.client import Client  # noqa: PLC0415
+    from nflow.runs import Runs  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
-        client = Client(engine)
+        client = Runs(engine)
         now = await engine.bus.server_time()
         if run is None:
-            return await explained(engine, await client.runs(), closely=False), None, now
+            return await explained(engine, await client.all(), closely=False), None, now
         entry = await client.find(run)
         view = await _view(client, entry)
         return [_told_to_stop(each, view) for each in await explained(engine, [entry], closely=True)], view, now
 
 
-async def _view(client: "Client", entry: "RunEntry") -> "RunView":
-    from nflow.cli.follow.following import view_of_known  # noqa: PLC0415
-    from nflow.client import Following  # noqa: PLC0415
+async def _view(client: "Runs", entry: "RunEntry") -> "RunView":
+    from nflow.runs import Following, view_of_known  # noqa: PLC0415
 
     view = await view_of_known(client.engine, entry.run)
     async with Following(client.engine, client.engine.subjects.run_events(entry.run), view.take):

@@ -9,11 +9,7 @@ from nflow.cli.console.streams import say
 from nflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from nflow.client import Client
     from nflow.config import Settings
-    from nflow.core.ids import DagId, RunId
 
 
 def stop(
@@ -43,35 +39,9 @@ def stop(
 
 
 async def _stop(settings: "Settings", text: str, dag: str | None) -> None:
-    from nflow.client import Client  # noqa: PLC0415 - the bus is needed only from here on
+    from nflow.runs import Runs, whoever_asks  # noqa: PLC0415 - the bus is needed only from here on
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
-        client = Client(engine)
-        entry = await client.find(text)
-        if not entry.is_active:
-            raise UsageError(f"Run {entry.run} ({entry.workflow}) has {_ended(entry.state)} already.")
-        if dag is not None:
-            _refuse_unless_moving(dag, await _in_flight(client, entry.run), entry.run)
-        await client.stop(entry.run, dag=dag, grace=settings.worker.grace)
+        entry = await Runs(engine).ask_to_stop(text, dag=dag, grace=settings.worker.grace, by=whoever_asks())
         say(f"Asked {dag or entry.workflow} ({entry.run}) to stop.")
-
-
-def _refuse_unless_moving(dag: str, flying: "Sequence[DagId]", run: "RunId") -> None:
-    from nflow.core.workflow_state import name_of  # noqa: PLC0415
-
-    if not any(dag in (each, name_of(each)) for each in flying):
-        raise UsageError(f"No dag run '{dag}' moves in {run}. There are: {', '.join(flying) or 'none'}.")
-
-
-async def _in_flight(client: "Client", run: "RunId") -> "tuple[DagId, ...]":
-    from nflow.client import Following  # noqa: PLC0415
-    from nflow.view.run import RunView  # noqa: PLC0415
-
-    view = RunView({})
-    async with Following(client.engine, client.engine.subjects.log(run), view.take):
-        return view.dags
-
-
-def _ended(state: str) -> str:
-    return "been stopped" if state == "stopped" else state
