@@ -149,8 +149,12 @@ class Bus(Protocol):
     async def heads(self, subject: str, tokens: int) -> set[str]:
         """The first `tokens` tokens of all subjects that match `subject` and have records: what there is, by name."""
 
-    async def newest(self, subject: str) -> int:
-        """The newest sequence of the stream that stores `subject`, whatever it is on: what comes later is newer."""
+    async def newest(self, subject: str, *, before: float | None = None) -> int:
+        """The newest sequence of the stream that stores `subject`, whatever it is on: what comes later is newer.
+
+        With `before`, in seconds since the epoch: one behind which stands all that came to `subject` from then on, by
+        the clock of the server, and nothing that came to it earlier.
+        """
 
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """Remove every record that matches `subject`, up to this sequence if one is given."""

@@ -273,6 +273,11 @@ class Subjects:
         """What all tasks of a run, or of a dag run, print and log."""
         return f"{self._lines}{token(run)}.>" if dag is None else f"{self._lines}{token(run)}.{token(dag)}.>"
 
+    def lines_like(self, run: RunId, dag: str | None, task: str | None) -> str:
+        """What tasks of a run print and log, as narrow as names can make it: a dag without its number has many runs."""
+        where = token(dag) if dag is not None and ":" in dag else "*"
+        return f"{self._lines}{token(run)}.{where}.{'*' if task is None else token(task)}"
+
     def all_lines(self) -> str:
         """What all tasks of all runs print and log."""
         return f"{self._lines}>"
@@ -306,6 +311,12 @@ def log_of(subject: str) -> str:
 def event_place(subject: str) -> EventPlace:
     """Take apart the subject of a record in a log."""
     return EventPlace(*subject.rsplit(".", 3)[1:])
+
+
+def line_place(subject: str) -> tuple[str, str]:
+    """The dag run and the task that wrote under this subject; of a name that is too long for one, what stands there."""
+    dag, task = subject.rsplit(".", 2)[1:]
+    return name_of(dag) or dag, name_of(task) or task
 
 
 def queue_of(head: str) -> tuple[str, str, str]:

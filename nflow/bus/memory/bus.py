@@ -92,10 +92,10 @@ class MemoryBus:
         await self._turn()
         return self._server.stream(subject).heads(subject, tokens)
 
-    async def newest(self, subject: str) -> int:
+    async def newest(self, subject: str, *, before: float | None = None) -> int:
         """See the port."""
         await self._turn()
-        return self._server.stream(subject).newest
+        return self._server.stream(subject).newest_before(subject, before)
 
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""

@@ -126,8 +126,10 @@ class NatsBus:
         """See the port."""
         return await self._jetstream.heads(subject, tokens)
 
-    async def newest(self, subject: str) -> int:
+    async def newest(self, subject: str, *, before: float | None = None) -> int:
         """See the port."""
+        if before is not None and (first := await self._reader.first_from(subject, before)) is not None:
+            return first.seq - 1
         return await self._jetstream.newest(topology.stream_of(subject))
 
     async def purge(self, subject: str, *, through: int | None = None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import ParamSpec
 
 from nflow.bus.port import Record
-from nflow.cli.follow.lines import Lines
+from nflow.cli.follow.lines import ShownLines
 from nflow.cli.follow.screen import Screen
 from nflow.cli.follow.summary import Part
 from nflow.cli.queues.lookout import Lookout
@@ -102,7 +102,7 @@ async def follow(
             await around.enter_async_context(lookout)
         following = await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
-            lines = Lines(engine, run, lambda lines: stage.show(screen.lines, lines), after=after)
+            lines = ShownLines(engine, run, lambda lines: stage.show(screen.lines, lines), after=after)
             await around.enter_async_context(lines)
         await following.until(over.wait())
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nflow.cli.files.reading import reading
-from nflow.cli.follow.lines import last_line
 from nflow.cli.run.undertaking import Begun
 from nflow.client.changes import encoded_changes
+from nflow.engine.lines import last_line
 from nflow.engine.retrying import Past, refuse_if_needless, reopening_of
 from nflow.engine.serving import Needs
 from nflow.errors import UsageError
