@@ -28,7 +28,7 @@ from nflow.errors import BlobLost, LogDamaged, MessageError, SchemaTooNew, Stora
 from nflow.models.workflow import Workflow
 from nflow.shipment import Shipment, pack
 from nflow.view.run import RunView
-from nflow.wire.messages import pack_events, pack_job
+from nflow.wire.messages import pack_events, pack_job, unpack_job
 from nflow.wire.values import Encoded
 
 _log = logging.getLogger(__name__)
@@ -121,6 +121,21 @@ class Runs:
                 news.clear()
                 await following.until(news.wait())
             return ends[0]
+
+    async def opening_of(self, entry: RunEntry) -> int:
+        """The retry whose end is the run's, 0 for a run that was never retried; for `wait`.
+
+        It is in the run's job, which is there from the moment of the retry until the end of it. Without a job the run
+        has ended, and the last end on record counts.
+        """
+        record = await self.engine.bus.last(self.engine.subjects.job_workflow(entry.queue, entry.run))
+        if record is None:
+            return 0
+        with suppress(MessageError):
+            job = unpack_job(record.payload)
+            if isinstance(job, WorkflowJob) and job.reopening is not None:
+                return job.reopening.number
+        return 0
 
     async def retry(
         self,

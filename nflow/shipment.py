@@ -6,7 +6,7 @@ Made without a server, so that what cannot be sent is told before anything is st
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nflow import __version__
+from nflow._version import __version__
 from nflow.models.plan import plan_workflow
 from nflow.models.policy import NOTHING_SAID, Policy
 from nflow.models.task import BaseTask
