@@ -93,6 +93,7 @@ class Runs:
             submitted=now,
             parameters={name: await self._parameter(run, value) for name, value in shipment.parameters.items()},
             keep_data=keep_data,
+            has_file=shipment.has_file,
         )
         # The acknowledgement of this job is what makes the run exist; before it, nothing is owed to anybody.
         await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))

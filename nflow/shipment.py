@@ -26,6 +26,7 @@ class Shipment:
     spec: bytes
     code: Mapping[str, bytes]  #: each distinct piece by its digest
     parameters: Mapping[str, Encoded]
+    has_file: bool = True  #: the workflow is a file there; else a program made it, which is not to be run again
 
 
 def pack(workflow: Workflow, arguments: Mapping[str, object], usual: Policy = NOTHING_SAID) -> Shipment:

@@ -39,7 +39,7 @@ async def encoded_changes(
 def _declared(past: Past, read: Callable[[Path], Workflow]) -> Parameters | None:
     """The parameters of the workflow file, if it is there."""
     path = Path(past.started.folder, f"{past.started.workflow}.py")
-    if not past.started.folder or not path.is_file():
+    if not past.started.folder or not past.started.has_file or not path.is_file():
         return None
     return read(path).parameters
 

@@ -41,28 +41,38 @@ def packed(
     Raises:
         UsageError: there is no such workflow, it cannot run, or its arguments are wrong.
     """
-    loaded = _loaded(workflow, settings)
+    made_here = _made_here(workflow)
+    loaded = made_here or read(_file_of(workflow, settings))
     if deadline is not None:
         loaded = replace(loaded, policy=Policy(deadline=deadline).over(loaded.policy))
     require_names(loaded, queue)
-    return loaded, pack(loaded, arguments, usual_policy(settings))
+    shipment = pack(loaded, arguments, usual_policy(settings))
+    return loaded, replace(shipment, has_file=made_here is None)
 
 
-def _loaded(workflow: Startable, settings: Settings) -> Workflow:
+def _file_of(workflow: Startable, settings: Settings) -> Path:
+    """The file of a workflow. That of a module is read anew: its tasks are sent by value then, and need no module."""
+    if isinstance(workflow, ModuleType):
+        return Path(str(workflow.__file__))
+    assert not isinstance(workflow, Dag), "it was made here"
+    return find(workflow, settings.workflows.folders)
+
+
+def _made_here(workflow: Startable) -> Workflow | None:
+    """What a program has defined by itself, as it is in memory; None for what is in a file of its own."""
     if isinstance(workflow, Dag):
-        return _made_here({workflow.name: workflow}, workflow.name)
-    if not isinstance(workflow, ModuleType):
-        return read(find(workflow, settings.workflows.folders))
+        return _assembled({workflow.name: workflow}, Path.cwd() / f"{workflow.name}.py")
     file = getattr(workflow, "__file__", None)
-    if workflow is not sys.modules.get("__main__") and file is not None:
-        return read(Path(file))  # anew, so that its tasks are sent by value: workers need not have the module
+    if not isinstance(workflow, ModuleType) or (file is not None and workflow is not sys.modules.get("__main__")):
+        return None
     # A script, which would start itself over and over, or a notebook, which remembers results under such names.
     names = {name: value for name, value in vars(workflow).items() if not name.startswith("_")}
-    return _made_here({**names, "__doc__": workflow.__doc__}, Path(file).stem if file else "notebook")
+    path = Path(file).absolute() if file else Path.cwd() / "notebook.py"
+    return _assembled({**names, "__doc__": workflow.__doc__}, path)
 
 
-def _made_here(names: Mapping[str, object], name: str) -> Workflow:
-    workflow = assembled(names, path=Path.cwd() / f"{name}.py")
+def _assembled(names: Mapping[str, object], path: Path) -> Workflow:
+    workflow = assembled(names, path=path)
     for dag in workflow.startable.values():
         require_graph(dag)
     return workflow

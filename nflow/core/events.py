@@ -96,6 +96,7 @@ class RunStarted(Event):
     directory: str = ""
     folder: str = ""
     keep_data: bool = False
+    has_file: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

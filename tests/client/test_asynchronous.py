@@ -233,6 +233,22 @@ async def test_a_retry_takes_values_of_any_kind_and_refuses_parameters_that_are_
     assert (await client.get(run, "count"), await client.get(run, "name")) == (2, "('a', 1)")
 
 
+async def test_a_retry_does_not_run_the_program_again_that_made_the_workflow(client, crew, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scan.py").write_text("raise SystemExit('it ran again')")
+    notebook = ModuleType("__main__")
+    notebook.__file__ = str(tmp_path / "scan.py")
+    vars(notebook).update(dag=chain("a"), parameters=Parameters([Option("depth", type=int)]))
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    run = await client.start(notebook, {"depth": 2}, keep_data=True)
+    await client.wait(run, timeout=20)
+
+    await client.retry(run, tasks=["a"], parameters={"depth": 3})
+
+    await client.wait(run, timeout=20)
+    assert await client.get(run, "depth") == 3
+
+
 async def test_a_run_is_found_by_a_beginning_and_as_the_last_one(client):
     run = await client.start(chain("a"))
 

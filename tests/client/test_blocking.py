@@ -1,6 +1,7 @@
 """The client for programs without an event loop, on nflow's own server, with a worker that is a process."""
 
 import asyncio
+import inspect
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nflow.client import Client
+from nflow.client import AsyncClient, Client
 from nflow.config import load
 from nflow.errors import CallTimedOut, ServerError, UsageError
 from nflow.server import attach
@@ -225,3 +226,15 @@ def test_a_call_ends_in_time_while_the_server_is_away_and_the_next_one_is_answer
             assert client.runs() == []
     finally:
         server.kill()
+
+
+def test_both_clients_have_the_same_calls_with_the_same_arguments():
+    def calls(kind):
+        return {name: call for name, call in vars(kind).items() if callable(call) and not name.startswith("_")}
+
+    plain, waiting = calls(Client), calls(AsyncClient)
+
+    assert {*waiting} - {*plain} == {"event_pages", "log_pages"}
+    assert {*plain} - {*waiting} == {"close"}
+    for name in {*plain} & {*waiting}:
+        assert inspect.signature(plain[name]).parameters == inspect.signature(waiting[name]).parameters, name
