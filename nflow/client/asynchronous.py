@@ -218,7 +218,7 @@ class AsyncClient:
         """What happens, each event once and in order: of one run from its beginning until its end, else of all runs.
 
         Args:
-            run: Which; None: all, from now on and without an end.
+            run: Which; None: all, from the first step of the iteration on and without an end.
             after: Go on behind the event of this `seq`.
             follow: False: only what has happened by now.
         """

@@ -129,7 +129,7 @@ class Client:
     # --- what happens ---
 
     def events(self, run: str | None = None, *, after: int | None = None, follow: bool = True) -> Iterator[Told]:
-        """What happens, each event once and in order: of one run until its end, else of all runs from now on."""
+        """What happens, each event once and in order: of one run until its end, else of all from the first step on."""
         return self._bridge.iterate(self._client.event_pages(run, after=after, follow=follow))
 
     def logs(
