@@ -192,10 +192,10 @@ def test_a_program_that_forgets_to_close_its_client_stops_the_server_that_it_has
     out, err = python("import nflow; client = nflow.Client(); print(client.runs())", tmp_path).communicate(timeout=60)
 
     assert (out, err) == ("[]\n", "")
-    with attach(load({"home": tmp_path})) as attachment:  # it attaches to none, but starts one
-        started = Folder.of_this_host(tmp_path).pid()
-        assert attachment.url
-    assert not Path(f"/proc/{started}").exists()
+    folder = Folder.of_this_host(tmp_path)
+    assert folder.log.exists(), "it has started none"
+    with folder.lock(folder.server_lock) as lock:
+        assert lock.try_exclusive(), "the server goes on"
 
 
 def test_a_client_that_is_dropped_disconnects(home):
