@@ -17,7 +17,7 @@ from nflow.config import Settings
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
 from nflow.engine.sweep import Retention
-from nflow.errors import StoreUnavailable
+from nflow.errors import NflowError, StoreUnavailable
 from nflow.server import Attachment, attach
 from nflow.store.kv import KvStore
 from nflow.store.port import Store
@@ -52,7 +52,17 @@ async def open_engine(
         async with _engine(attachment.url, settings, Login(token=attachment.token), name, works=works) as engine:
             yield engine
     finally:
+        await _detach(attachment)
+
+
+async def _detach(attachment: Attachment) -> None:
+    """Leave the server; without a thread for it where the interpreter is ending, and starts none any more."""
+    try:
         await asyncio.to_thread(attachment.detach)
+    except RuntimeError as error:
+        if isinstance(error, NflowError):
+            raise
+        attachment.detach()
 
 
 @asynccontextmanager

@@ -128,6 +128,7 @@ class WorkflowDriver(Driver):
             directory=self._message.directory,
             folder=self._message.folder,
             keep_data=self._message.keep_data,
+            has_file=self._message.has_file,
         )
         self.record([started])
 

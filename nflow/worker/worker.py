@@ -5,7 +5,7 @@ import platform
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
-from nflow import __version__
+from nflow._version import __version__
 from nflow.bus.port import Intake, Job, JobQueue
 from nflow.core.ids import WorkerId
 from nflow.engine.claims import Claimer

@@ -10,7 +10,6 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nflow.client import Client
 from nflow.core.dataset import Dataset, TaskInput
 from nflow.core.events import Provenance, RemoteError, TaskAborted, TaskEvent, TaskFailed, TaskSucceeded
 from nflow.core.ids import DagId, RunId, WorkerId
@@ -19,6 +18,7 @@ from nflow.engine.engine import Engine
 from nflow.engine.forgotten import Reminder
 from nflow.engine.runs import RunEntry
 from nflow.errors import RunNotFound, UsageError
+from nflow.runs import Runs
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_input, pack_job, pack_spec, unpack_job
 from nflow.wire.tree import pack_tree
@@ -267,10 +267,10 @@ class Person:
         self.world = world
         self.port = port
         self.engine = Engine(port, WorkerId(port.name), KvStore(port))
-        self.client = Client(self.engine)
+        self.client = Runs(self.engine)
 
     async def submit(self, plan: RunPlan) -> None:
-        """Start a run as `Client.send` does, by the simulation's clock, and wait for its end."""
+        """Start a run as `Runs.send` does, by the simulation's clock, and wait for its end."""
         engine, run = self.engine, RunId(plan.id)
         now = EPOCH + asyncio.get_running_loop().time()
         code = await engine.blobs.put_code(b"code")

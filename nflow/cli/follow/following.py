@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import ParamSpec
 
@@ -12,14 +12,10 @@ from nflow.cli.follow.lines import ShownLines
 from nflow.cli.follow.screen import Screen
 from nflow.cli.follow.summary import Part
 from nflow.cli.queues.lookout import Lookout
-from nflow.client import Client, Following
-from nflow.core.events import Event, RunStarted
+from nflow.core.events import Event
 from nflow.core.ids import RunId
-from nflow.core.spec import WorkflowSpec
-from nflow.engine.engine import Engine
-from nflow.engine.log import readable
 from nflow.engine.serving import Needs
-from nflow.errors import BlobLost
+from nflow.runs import Following, Runs
 from nflow.view.run import RunView
 
 P = ParamSpec("P")
@@ -60,26 +56,8 @@ class Stage:
         self._thread.shutdown(wait=False)
 
 
-def view_of(spec: WorkflowSpec) -> RunView:
-    """A view of a run of this workflow that has not begun."""
-    retries = {
-        (name, task.id): task.retry for name, dag in spec.dags.items() for task in dag.tasks if task.retry is not None
-    }
-    return RunView({name: len(dag.tasks) for name, dag in spec.dags.items()}, retries)
-
-
-async def view_of_known(engine: Engine, run: RunId) -> RunView:
-    """A view of a run that may have begun, with what its log says of its workflow."""
-    page = await engine.bus.read(engine.subjects.own(run), limit=1)
-    for started in (event for record in page.records for event in readable(record)):
-        if isinstance(started, RunStarted):
-            with suppress(BlobLost):  # of an old run: all but its sizes and retries is known
-                return view_of(await engine.specs.get(started.spec))
-    return RunView({})
-
-
 async def follow(
-    client: Client,
+    client: Runs,
     run: RunId,
     view: RunView,
     stage: Stage,
@@ -130,7 +108,7 @@ async def follow(
 
 
 @asynccontextmanager
-async def _moving(client: Client, view: RunView, stage: Stage) -> AsyncIterator[None]:
+async def _moving(client: Runs, view: RunView, stage: Stage) -> AsyncIterator[None]:
     async def draw() -> None:
         while True:
             frame = view.frame()

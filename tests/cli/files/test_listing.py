@@ -10,7 +10,7 @@ import pytest
 
 from nflow.cli.app import app
 from nflow.cli.edge import guarded
-from nflow.cli.files.found import candidates, look_into
+from nflow.files.found import candidates, look_into
 from nflow.server.process import wait_until_ended
 from tests.cli.program import PATIENCE, Program
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nflow.cli.files.neighbours import imported
 from nflow.config import slot_environment
 from nflow.models.workflow import look_up
 from nflow.server.signs import Bell, Sign, Signs
@@ -92,6 +91,16 @@ def look_into(files: Iterable[Path], *, seconds: float = LIMIT) -> list[Found]:
             bell.close()
 
 
+def imported(node: ast.AST) -> Iterable[str]:
+    """The modules that a statement imports."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module]
+    return []
+
+
 def _imports_nflow(file: Path) -> bool:
     try:
         text = file.read_bytes()
@@ -108,7 +117,7 @@ def _imports_nflow(file: Path) -> bool:
 
 def _look(file: Path, answer: Path, seconds: float, bell: Bell) -> Found:
     name, path = file.stem, str(file.absolute())
-    sign, code = _run([sys.executable, "-P", "-m", "nflow.cli.files.glance", path, str(answer)], seconds, bell)
+    sign, code = _run([sys.executable, "-P", "-m", "nflow.files.glance", path, str(answer)], seconds, bell)
     with suppress(OSError, ValueError):
         told = json.loads(answer.read_text(encoding="utf-8"))
         return Found(
