@@ -33,6 +33,9 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 
 from nflow.errors import ConfigError
 
+#: Names the file that a process reads to see what is in it, where it does: nothing in there may use nflow.
+LOOKED_AT = "NFLOW_LOOKED_AT"
+
 PREFIX = "NFLOW_"
 FILE_NAME = "nflow.toml"
 
@@ -309,6 +312,12 @@ def load(
     Raises:
         ConfigError: A setting is unknown or out of range, or the file cannot be read.
     """
+    if looked_at := os.environ.get(LOOKED_AT):
+        # A file that lists workflows would be read by that listing, which would list them, and so on without end.
+        raise ConfigError(
+            f"{looked_at} uses nflow as soon as it is read, and it was only to be looked at. Put what it does under "
+            "`if __name__ == '__main__':`."
+        )
     flags = {name: value for name, value in (overrides or {}).items() if value is not None}
     _refuse_unknown(flags, "")
     _refuse_unknown_variables()
@@ -336,6 +345,11 @@ def _is_there(file: Path) -> bool:
         return file.is_file()
     except PermissionError:  # the home of somebody else, as `sudo -u` may leave it in the environment
         return False
+
+
+def glance_environment(file: Path) -> dict[str, str]:
+    """This process's environment for one that reads a workflow file, to see what is in it and no more."""
+    return {**slot_environment(), LOOKED_AT: str(file)}
 
 
 def slot_environment() -> dict[str, str]:
