@@ -152,6 +152,9 @@ class Bus(Protocol):
     async def newest(self, subject: str) -> int:
         """The newest sequence of the stream that stores `subject`, whatever it is on: what comes later is newer."""
 
+    async def origin(self, subject: str) -> str:
+        """What tells the stream that stores `subject` from any other that ever had its name: when it was made."""
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """Remove every record that matches `subject`, up to this sequence if one is given."""
 

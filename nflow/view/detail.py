@@ -216,14 +216,23 @@ class RunDetail:
         """The dag run of that name, known or new."""
         found = self.dags.get(dag)
         if found is None:
-            found = self.dags[dag] = DagDetail(id=dag)
-            self._names[token(dag)] = dag
+            found = DagDetail(id=dag)
+            self.know(found)
         return found
+
+    def know(self, dag: DagDetail) -> None:
+        """Take in a dag run that is known from elsewhere."""
+        self.dags[dag.id] = dag
+        self._names[token(dag.id)] = dag.id
+
+    def named(self, place: str) -> DagId:
+        """The dag run that a subject calls so; of a digest whose name nobody has said yet, that itself."""
+        return self._names.get(place) or DagId(name_of(place) or place)
 
     def dag_of(self, record: Record) -> DagId | None:
         """The dag run whose log a record belongs to; None for the log of the workflow."""
         place = event_place(record.subject).dag
-        return None if place == "_" else self._names.get(place) or DagId(name_of(place) or place)
+        return None if place == "_" else self.named(place)
 
     def take(self, event: Event, record: Record) -> None:
         """Take an event into what is known. What is of no known kind says nothing to people."""

@@ -237,3 +237,13 @@ async def test_what_is_stored_after_a_look_is_newer_than_what_that_found(bus, ru
 
     assert before < stored
     assert await bus.newest("nflow.event.>") == stored
+
+
+async def test_a_stream_keeps_its_origin_whatever_is_stored_and_removed(bus, run):
+    before = await bus.origin("nflow.event.>")
+
+    await bus.append(f"nflow.event.{run}.t", b"x")
+    await bus.purge(f"nflow.event.{run}.t")
+
+    assert before
+    assert await bus.origin("nflow.event.>") == before
