@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from nflow.bus.port import Bus, Page
 from nflow.core.ids import RunId
@@ -209,3 +209,11 @@ class CatchUp:
                 gap = {"run": fit(run), "number": max(numbers, default=0) + 1, "seq": row.last_seq}
                 connection.execute(insert(GAPS), gap | {"at": row.last_at, "what": NO_END})
                 connection.execute(update(RUNS).where(still).values(state=UNKNOWN, reason=NO_END))
+
+
+def newest_of(database: Database, namespace: str) -> float | None:
+    """When the newest record was stored that the history knows of; None where it knows nothing."""
+    chosen = select(func.max(POSITIONS.c.at)).where(POSITIONS.c.namespace == namespace)
+    with database.reading() as connection:
+        at: float | None = connection.execute(chosen).scalar_one()
+        return at
