@@ -1,6 +1,6 @@
 """`nflow status`: which runs move, and how they ended."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,8 +35,7 @@ def status(
     settings = load_settings(server)
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
-    entries, view, now = loop.run(_entries(settings, run))
-    shown = entries if every or run is not None else _recent(entries)
+    shown, view, now = loop.run(_entries(settings, run, every=every))
     if as_json:
         print_json(shown if view is None else [_whole(entry, view) for entry in shown])
         return
@@ -51,20 +50,24 @@ def status(
         screen("").summary(failures(view, with_output=True))
 
 
-async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None, float]":
+async def _entries(
+    settings: "Settings", run: str | None, *, every: bool
+) -> "tuple[list[RunEntry], RunView | None, float]":
     """The entries; of a single run all that is known of it as well; the server's time."""
     from nflow.cli.queues.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
     from nflow.client import Client  # noqa: PLC0415
+    from nflow.engine.standing import by_their_logs  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         client = Client(engine)
         now = await engine.bus.server_time()
         if run is None:
-            return await explained(engine, await client.runs(), closely=False), None, now
-        entry = await client.find(run)
-        view = await _view(client, entry)
-        return [_told_to_stop(each, view) for each in await explained(engine, [entry], closely=True)], view, now
+            known = await client.runs()
+            asked = known if every else _recent(known)
+            return await explained(engine, await by_their_logs(engine, asked), closely=False), None, now
+        [entry] = await by_their_logs(engine, [await client.find(run)])
+        return await explained(engine, [entry], closely=True), await _view(client, entry), now
 
 
 async def _view(client: "Client", entry: "RunEntry") -> "RunView":
@@ -74,13 +77,6 @@ async def _view(client: "Client", entry: "RunEntry") -> "RunView":
     view = await view_of_known(client.engine, entry.run)
     async with Following(client.engine, client.engine.subjects.run_events(entry.run), view.take):
         return view
-
-
-def _told_to_stop(entry: "RunEntry", view: "RunView") -> "RunEntry":
-    """The entry; where nobody has taken in yet that the run is to stop, with that as its reason."""
-    if entry.state not in ("waiting", "running") or view.stopping is None or view.finished is not None:
-        return entry
-    return replace(entry, reason="; ".join(filter(None, ("stop asked for", entry.reason))))
 
 
 def _whole(entry: "RunEntry", view: "RunView") -> dict[str, object]:

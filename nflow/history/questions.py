@@ -89,14 +89,14 @@ class Questions:
         with self._database.reading() as connection:
             return self._lines(connection, chosen)
 
-    def known(self, runs: Iterable[str]) -> set[str]:
-        """Those of these runs that are on record."""
+    def begun(self, runs: Iterable[str]) -> set[str]:
+        """Those of these runs that the history has seen begin."""
         named = list(map(fit, runs))
         found: set[str] = set()
         with self._database.reading() as connection:
             for start in range(0, len(named), 500):
                 chosen = select(RUNS.c.run).where(RUNS.c.run.in_(named[start : start + 500]))
-                found |= set(connection.execute(chosen).scalars())
+                found |= set(connection.execute(chosen.where(RUNS.c.started.is_not(None))).scalars())
         return found
 
     def find(self, text: str) -> list[str]:

@@ -2,9 +2,9 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nflow.cli.console.times import when
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nflow.history.questions import Questions, RunLine
     from nflow.view.detail import Retries
 
+    Waiting = dict[str, RunLine]
+
 #: Seconds after which a person is told that there is a lot to read.
 _LONG = 1.0
 
@@ -30,16 +32,27 @@ class Asked:
     database: "Database"
     questions: "Questions"
     namespace: str
-    waiting: "Sequence[RunLine]"  #: runs that no log tells of yet, the newest first
+    waiting: "Waiting"  #: runs that wait for a driver, to begin or to go on: what no log tells yet
     now: float
+
+    def lines(self, found: "Iterable[RunLine]") -> "list[RunLine]":
+        """Runs that were found, and those that wait, as they are now; the newest first."""
+        known = {line.run: line for line in found}
+        for run, line in self.waiting.items():
+            there = known.get(run)
+            if there is not None and there.started is not None:
+                known[run] = replace(there, state=line.state, reason=line.reason, ended=None)
+            else:
+                known[run] = line
+        return sorted(known.values(), key=lambda line: line.run, reverse=True)
 
     def find(self, text: str) -> str:
         """The run whose id begins with `text`, or the last one for `@last`. Raises RunNotFound."""
-        begun, waiting = self.questions.find(text), [line.run for line in self.waiting]
+        begun = self.questions.find(text)
         if text == "@last":
-            found = sorted([*begun, *waiting[:1]])[-1:]
+            found = sorted([*begun, *self.waiting])[-1:]
         else:
-            found = sorted({*begun, *(run for run in waiting if run.startswith(text))})
+            found = sorted({*begun, *(run for run in self.waiting if run.startswith(text))})
         exact = [run for run in found if run == text]
         if len(exact or found) == 1:
             return (exact or found)[0]
@@ -77,8 +90,8 @@ async def asking(settings: "Settings", *, anew: bool = False) -> "AsyncIterator[
         database.close()
 
 
-async def _caught_up(settings: "Settings", database: "Database", *, anew: bool) -> "tuple[Sequence[RunLine], float]":
-    """Runs that only the index knows, and the server's time."""
+async def _caught_up(settings: "Settings", database: "Database", *, anew: bool) -> "tuple[Waiting, float]":
+    """Runs that wait for a driver, and the server's time."""
     from nflow.history.catchup import CatchUp  # noqa: PLC0415 - see above
     from nflow.session import open_engine  # noqa: PLC0415
 
@@ -96,7 +109,7 @@ async def _caught_up(settings: "Settings", database: "Database", *, anew: bool) 
         if anew:
             raise
         await _say_how_far(database, settings.server.namespace, error)
-        return [], time.time()
+        return {}, time.time()
 
 
 async def _retries(engine: "Engine", spec: str) -> "Retries":
@@ -108,15 +121,16 @@ async def _retries(engine: "Engine", spec: str) -> "Retries":
         return {}
 
 
-async def _waiting(engine: "Engine", database: "Database") -> "list[RunLine]":
-    """Runs that nobody has taken yet, the newest first; why, where it is for want of a worker."""
+async def _waiting(engine: "Engine", database: "Database") -> "dict[str, RunLine]":
+    """Runs that wait for a driver, to begin or to go on; why, where it is for want of a worker."""
     from nflow.cli.queues.waiting import explained  # noqa: PLC0415 - see above
+    from nflow.engine.standing import active  # noqa: PLC0415
     from nflow.history.questions import Questions  # noqa: PLC0415
 
-    active = [entry for entry in await engine.index.all() if entry.is_active]
-    known = Questions(database, engine.bus.namespace).known(entry.run for entry in active)
-    unknown = [entry for entry in reversed(active) if entry.run not in known]
-    return [_line(entry) for entry in await explained(engine, unknown, closely=False)]
+    entries = await active(engine, await engine.index.all())
+    begun = Questions(database, engine.bus.namespace).begun(entry.run for entry in entries)
+    waiting = [entry for entry in entries if entry.run not in begun or entry.state == "waiting"]
+    return {entry.run: _line(entry) for entry in await explained(engine, waiting, closely=False)}
 
 
 def _line(entry: "RunEntry") -> "RunLine":

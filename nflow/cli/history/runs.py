@@ -62,10 +62,10 @@ def runs(
         async with asking(settings) as asked:
             begin = None if since is None else moment(since, asked.now)
             states = [state.value for state in status or ()]
-            found = asked.questions.runs(states=states, workflow=workflow, since=begin, limit=limit or None)
-            waiting = [line for line in asked.waiting if _matches(line, states, workflow, begin)]
-            every = sorted([*waiting, *found], key=lambda line: line.run, reverse=True)
-            return every[: limit or None], asked.now
+            most = limit + len(asked.waiting) if limit else None
+            found = asked.questions.runs(states=states, workflow=workflow, since=begin, limit=most)
+            every = asked.lines(found)
+            return [line for line in every if _matches(line, states, workflow, begin)][: limit or None], asked.now
 
     lines, now = loop.run(work())
     if as_json:

@@ -12,7 +12,7 @@ from nflow.errors import UsageError
 
 if TYPE_CHECKING:
     from nflow.cli.history.asking import Asked
-    from nflow.history.questions import Story
+    from nflow.history.questions import RunLine, Story
 
 
 def show(
@@ -38,9 +38,13 @@ def show(
             return asked.questions.run(found, task=task), asked, found
 
     story, asked, found = loop.run(work())
-    if story is None:
-        _show_waiting(asked, found, as_json=as_json)
+    waiting = asked.waiting.get(found)
+    if waiting is not None and (story is None or story.run.started is None):
+        _show_waiting(waiting, asked.now, as_json=as_json)
         return
+    assert story is not None, "it was found in the history"
+    if waiting is not None:  # to go on: of that no log tells before somebody has taken it
+        story.run.state, story.run.reason, story.run.ended = waiting.state, waiting.reason, None
     if task is not None and not any(dag.tasks for dag in story.run.dags.values()):
         raise UsageError(_no_task(task, story, asked))
     if as_json:
@@ -51,16 +55,15 @@ def show(
         pages.print_tasks(story, asked.now)
 
 
-def _show_waiting(asked: "Asked", run: str, *, as_json: bool) -> None:
+def _show_waiting(line: "RunLine", now: float, *, as_json: bool) -> None:
     """A run that nobody has taken yet has nothing but its place in the queue."""
     from nflow.cli.history.pages import print_waiting  # noqa: PLC0415 - see above
     from nflow.cli.history.plainly import plain_line  # noqa: PLC0415
 
-    line = next(line for line in asked.waiting if line.run == run)
     if as_json:
         say(written(plain_line(line)))
     else:
-        print_waiting(line, asked.now)
+        print_waiting(line, now)
 
 
 def _no_task(task: str, story: "Story", asked: "Asked") -> str:

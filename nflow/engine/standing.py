@@ -1,0 +1,92 @@
+"""How far runs are, by their logs: the index may lag behind them, or be what a driver has left that died.
+
+Cheap for any number of runs: of most, the newest record of what their owners have decided is enough.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from nflow.bus.paging import all_records
+from nflow.bus.port import Record
+from nflow.core.events import RunFinished
+from nflow.core.jobs import WorkflowJob
+from nflow.engine.engine import Engine
+from nflow.engine.log import readable
+from nflow.engine.runs import RunEntry
+from nflow.errors import MessageError
+from nflow.view.detail import ENDED, RunDetail
+from nflow.wire.messages import unpack_job
+
+#: What is said of a run that somebody wants to end, and no driver has taken that in yet.
+ASKED_TO_STOP = "stop asked for"
+
+
+async def by_their_logs(engine: Engine, entries: Sequence[RunEntry]) -> list[RunEntry]:
+    """These entries, their states as the logs tell them. What a newer nflow wrote stays as the index has it."""
+    own = {engine.subjects.own(entry.run): entry for entry in entries}
+    asked = {engine.subjects.ask(entry.run): entry for entry in entries if entry.is_active}
+    last = {record.subject: record for record in await engine.bus.last_of_each([*own, *asked])}
+    return [
+        await _by_its_log(
+            engine, entry, last.get(engine.subjects.own(entry.run)), last.get(engine.subjects.ask(entry.run))
+        )
+        for entry in entries
+    ]
+
+
+async def _by_its_log(engine: Engine, entry: RunEntry, own: Record | None, asked: Record | None) -> RunEntry:
+    with suppress(MessageError):
+        if (end := _end_of(own)) is not None and own is not None:
+            ended = replace(entry, state=end.status.value, ended=own.at, reason=end.reason)
+            is_to_go_on = entry.state == "waiting" and await _is_to_go_on(engine, entry, end.opening)
+            return entry if is_to_go_on else _as_good(entry, ended)
+        if own is not None and asked is None and entry.started is not None:
+            return entry if entry.state == "running" else _going_on(entry, "running", entry.started)
+        if own is None and asked is None:
+            return entry if entry.state == "waiting" else replace(entry, state="waiting", started=None, ended=None)
+        return await _folded(engine, entry)
+    return entry
+
+
+def _end_of(own: Record | None) -> RunFinished | None:
+    events = [] if own is None else readable(own)
+    return events[-1] if events and isinstance(events[-1], RunFinished) else None
+
+
+def _as_good(entry: RunEntry, ended: RunEntry) -> RunEntry:
+    """The entry itself, where it says the same: its own time of the end may be that of another clock."""
+    return entry if (entry.state, entry.reason) == (ended.state, ended.reason) and entry.ended else ended
+
+
+def _going_on(entry: RunEntry, state: str, started: float | None) -> RunEntry:
+    reason = "" if entry.state in ENDED else entry.reason
+    return replace(entry, state=state, started=started or entry.started, ended=None, reason=reason)
+
+
+async def _folded(engine: Engine, entry: RunEntry) -> RunEntry:
+    """Of runs that were asked for something, perhaps to stop, the whole log of the workflow tells."""
+    run = RunDetail(run=entry.run)
+    async for record in all_records(engine.bus, engine.subjects.log(entry.run)):
+        for event in readable(record):
+            run.take(event, record)
+    if run.state in ENDED:
+        return replace(entry, state=run.state, ended=run.ended, reason=run.reason)
+    told = _going_on(entry, run.state, run.started)
+    is_news = run.state == "stopping" and entry.state in ("waiting", "running")
+    return replace(told, reason=ASKED_TO_STOP) if is_news else told
+
+
+async def _is_to_go_on(engine: Engine, entry: RunEntry, opening: int) -> bool:
+    """Whether a retry of the run waits for a driver."""
+    job = await engine.bus.last(engine.subjects.job_workflow(entry.queue, entry.run))
+    if job is None:
+        return False
+    message = unpack_job(job.payload)
+    return isinstance(message, WorkflowJob) and message.reopening is not None and message.reopening.number > opening
+
+
+async def active(engine: Engine, entries: Iterable[RunEntry]) -> list[RunEntry]:
+    """Those of these runs that go on, by their logs."""
+    seeming = [entry for entry in entries if entry.is_active]
+    return [entry for entry in await by_their_logs(engine, seeming) if entry.is_active]
