@@ -89,7 +89,9 @@ class Database:
             raise self._unavailable(str(error), "") from error
 
     def _unavailable(self, reason: str, advice: str) -> HistoryUnavailable:
-        return HistoryUnavailable(f"The history at {self.place} cannot be used: {reason}. {advice}".rstrip())
+        return HistoryUnavailable(
+            f"The history at {self.place} cannot be used: {reason.rstrip('.')}. {advice}".rstrip()
+        )
 
 
 def _url_of(url: str | Path) -> URL:
@@ -107,7 +109,7 @@ def _url_of(url: str | Path) -> URL:
 def _told(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return url.database or "memory"
-    return url.set(query={}).render_as_string(hide_password=True)
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
 def _advice(error: DBAPIError) -> str:

@@ -28,16 +28,22 @@ from nflow.wire.values import is_plain
 
 Row: TypeAlias = dict[str, Any]
 
-#: What databases do not take in a text: PostgreSQL no NUL, and none of them halves of surrogate pairs.
-_UNFIT = re.compile("[\0\ud800-\udfff]")
-_FITTED = re.compile(r"\\x(00)|\\u(d[89a-f][0-9a-f]{2})")
+#: What databases do not take in a text: PostgreSQL no NUL, and none of them halves of surrogate pairs. Nor may a text
+#: look as if it had been made to fit.
+_UNFIT = re.compile("[\0\ud800-\udfff]|\\\\(?=x00|x5c|ud[89a-f][0-9a-f]{2})")
+_FITTED = re.compile(r"\\x(00|5c)|\\u(d[89a-f][0-9a-f]{2})")
 
 
 def fit(text: str) -> str:
     """A text as databases take it: what does not fit is written as Python escapes it."""
-    if text.isascii() and "\0" not in text:
+    if text.isascii() and "\0" not in text and "\\" not in text:
         return text
-    return _UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _UNFIT.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def unfit(text: str) -> str:

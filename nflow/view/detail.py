@@ -5,6 +5,7 @@ Events may come late or repeated, as long as those of one task keep their order.
 database, may hand in the parts that the next events are about: no event looks at others, but those that reopen a run.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -482,6 +483,7 @@ def _task_cancelled(_: RunDetail, dag: DagDetail, event: TaskCancelled, record: 
         attempt.state, attempt.reason = "cancelled", event.reason
         if event.provenance is not None and (execution := attempt.last) is not None:
             _settle(attempt, execution.number, "cancelled", event.provenance, record.at)
+        _lose(attempt, sys.maxsize, record.at)  # whoever had claimed it is not heard of any more
     task.reason = event.reason
     dag.move(task, "cancelled", record.at)
 
