@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from nflow.bus.port import Bus, Page
 from nflow.core.ids import RunId
@@ -95,14 +96,21 @@ class CatchUp:
 
     def _begin(self, stream: str) -> tuple[int, str]:
         """The position in this stream, which may be new here; and what is to be said of that."""
-        namespace = self._bus.namespace
+        first = {"namespace": self._bus.namespace, "stream": stream, "seq": 0, "at": None}
         with self._database.writing() as connection:
-            mine = POSITIONS.c.namespace == namespace
-            found = {row.stream: row.seq for row in connection.execute(select(POSITIONS).where(mine))}
-            if stream in found:
-                return found[stream], ""
-            connection.execute(insert(POSITIONS), {"namespace": namespace, "stream": stream, "seq": 0, "at": None})
-        return 0, "The server's log was made anew: what the history knows from the one before stays." if found else ""
+            before = self._positions(connection)
+            if stream in before:
+                return before[stream], ""
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(POSITIONS), first)
+            except IntegrityError:  # somebody else has begun in this moment
+                return self._positions(connection)[stream], ""
+        return 0, "The server's log was made anew: what the history knows from the one before stays." if before else ""
+
+    def _positions(self, connection: Connection) -> dict[str, int]:
+        chosen = select(POSITIONS).where(POSITIONS.c.namespace == self._bus.namespace)
+        return {row.stream: row.seq for row in connection.execute(chosen)}
 
     async def _again(self, stream: str) -> int:
         """Go back to the beginning: of runs that the log has, nothing stays."""

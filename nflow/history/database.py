@@ -89,9 +89,8 @@ class Database:
             raise self._unavailable(str(error), "") from error
 
     def _unavailable(self, reason: str, advice: str) -> HistoryUnavailable:
-        return HistoryUnavailable(
-            f"The history at {self.place} cannot be used: {reason.rstrip('.')}. {advice}".rstrip()
-        )
+        what = f"The history at {self.place} cannot be used: {reason.rstrip('.')}. {advice}"
+        return HistoryUnavailable(what.rstrip())
 
 
 def _url_of(url: str | Path) -> URL:
