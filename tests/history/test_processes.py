@@ -48,16 +48,7 @@ class Process:
     def __init__(self, server: Server, history: Path | str, statement: int = 0) -> None:
         arguments = [server.url, server.token, str(history), str(PORTION), str(statement)]
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.history.process",
-                server.url,
-                server.token,
-                address,
-                str(PORTION),
-                str(statement),
-            ],
+            [sys.executable, "-m", "tests.history.process", *arguments],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
