@@ -76,6 +76,7 @@ def worker(nflow: Program) -> Running:
     return nflow.start("worker", "--slots", "1")
 
 
+@pytest.mark.timeout(300)  # seventy commands, on however busy a machine
 def test_all_views_agree_at_every_step_of_a_run_that_fails_is_stopped_and_retried(nflow: Program, steps: Steps):
     run = nflow("start", "steps", f"folder={steps.folder}").out.strip()
     story = [("submitted", seen(nflow, run))]
