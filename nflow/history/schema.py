@@ -62,6 +62,7 @@ RUNS = Table(
     Column("retried", Integer, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("last_at", Double, nullable=False),
+    Index("runs_by_age", "namespace", "run"),
     Index("runs_by_state", "namespace", "state", "run"),
     Index("runs_by_workflow", "namespace", "workflow", "run"),
     sqlite_with_rowid=False,
