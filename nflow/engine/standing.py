@@ -14,7 +14,7 @@ from nflow.core.jobs import WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.log import readable
 from nflow.engine.runs import RunEntry
-from nflow.errors import MessageError
+from nflow.errors import MessageError, SchemaTooNew
 from nflow.view.detail import ENDED, RunDetail
 from nflow.wire.messages import unpack_job
 
@@ -24,15 +24,19 @@ ASKED_TO_STOP = "stop asked for"
 
 async def by_their_logs(engine: Engine, entries: Sequence[RunEntry]) -> list[RunEntry]:
     """These entries, their states as the logs tell them. What a newer nflow wrote stays as the index has it."""
-    own = {engine.subjects.own(entry.run): entry for entry in entries}
-    asked = {engine.subjects.ask(entry.run): entry for entry in entries if entry.is_active}
-    last = {record.subject: record for record in await engine.bus.last_of_each([*own, *asked])}
+    own = await _newest(engine, [engine.subjects.own(entry.run) for entry in entries])
+    going_on = [entry.run for entry in entries if not _has_ended(own.get(engine.subjects.own(entry.run)))]
+    asked = await _newest(engine, [engine.subjects.ask(run) for run in going_on])
     return [
         await _by_its_log(
-            engine, entry, last.get(engine.subjects.own(entry.run)), last.get(engine.subjects.ask(entry.run))
+            engine, entry, own.get(engine.subjects.own(entry.run)), asked.get(engine.subjects.ask(entry.run))
         )
         for entry in entries
     ]
+
+
+async def _newest(engine: Engine, subjects: list[str]) -> dict[str, Record]:
+    return {record.subject: record for record in await engine.bus.last_of_each(subjects)}
 
 
 async def _by_its_log(engine: Engine, entry: RunEntry, own: Record | None, asked: Record | None) -> RunEntry:
@@ -49,7 +53,14 @@ async def _by_its_log(engine: Engine, entry: RunEntry, own: Record | None, asked
     return entry
 
 
+def _has_ended(own: Record | None) -> bool:
+    with suppress(SchemaTooNew):
+        return _end_of(own) is not None
+    return False
+
+
 def _end_of(own: Record | None) -> RunFinished | None:
+    """The end of a run, if that is its owner's last word. Raises SchemaTooNew."""
     events = [] if own is None else readable(own)
     return events[-1] if events and isinstance(events[-1], RunFinished) else None
 

@@ -132,6 +132,7 @@ def _prepare(connection: Any, _: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA cache_size = -65536")  # KiB; the indexes of a large history are written all over
     cursor.execute("PRAGMA synchronous = NORMAL")  # a power cut may undo a portion, which is then read again
     cursor.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, case, distinct, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, case, func, or_, select
 
 from nflow.core.ids import TaskId
 from nflow.history import rows
@@ -112,7 +112,7 @@ class Questions:
 
     def workflows(self) -> list[str]:
         """The names of all workflows that have run."""
-        chosen = select(distinct(RUNS.c.workflow)).where(RUNS.c.namespace == self._namespace).order_by(RUNS.c.workflow)
+        chosen = select(RUNS.c.workflow).distinct().where(RUNS.c.namespace == self._namespace).order_by(RUNS.c.workflow)
         with self._database.reading() as connection:
             return list(connection.execute(chosen).scalars())
 
