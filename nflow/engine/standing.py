@@ -3,13 +3,14 @@
 Cheap for any number of runs: of most, the newest record of what their owners have decided is enough.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from nflow.bus.paging import all_records
 from nflow.bus.port import Record
 from nflow.core.events import RunFinished
+from nflow.core.ids import RunId
 from nflow.core.jobs import WorkflowJob
 from nflow.engine.engine import Engine
 from nflow.engine.log import readable
@@ -17,6 +18,9 @@ from nflow.engine.runs import RunEntry
 from nflow.errors import MessageError, SchemaTooNew
 from nflow.view.detail import ENDED, RunDetail
 from nflow.wire.messages import unpack_job
+from nflow.wire.subjects import job_place, name_of
+
+_WORKFLOW_JOB_TOKENS = 7  #: its whole subject
 
 #: What is said of a run that somebody wants to end, and no driver has taken that in yet.
 ASKED_TO_STOP = "stop asked for"
@@ -97,7 +101,25 @@ async def _is_to_go_on(engine: Engine, entry: RunEntry, opening: int) -> bool:
     return isinstance(message, WorkflowJob) and message.reopening is not None and message.reopening.number > opening
 
 
-async def active(engine: Engine, entries: Iterable[RunEntry]) -> list[RunEntry]:
-    """Those of these runs that go on, by their logs."""
-    seeming = [entry for entry in entries if entry.is_active]
-    return [entry for entry in await by_their_logs(engine, seeming) if entry.is_active]
+async def active(engine: Engine) -> list[RunEntry]:
+    """The runs that go on or wait, by their jobs and logs, the oldest first: however many have ended costs nothing."""
+    jobs = sorted(await engine.bus.heads(engine.subjects.workflow_jobs(), _WORKFLOW_JOB_TOKENS))
+    known = await engine.index.some(RunId(str(name_of(job_place(job).run))) for job in jobs)
+    entries = [known.get(job_place(job).run) or await _announced(engine, job) for job in jobs]
+    told = await by_their_logs(engine, [entry for entry in entries if entry is not None])
+    return sorted((entry for entry in told if entry.is_active), key=lambda entry: entry.run)
+
+
+async def _announced(engine: Engine, subject: str) -> RunEntry | None:
+    """A run that the index does not know, by its job: whoever submitted it may have died in that moment."""
+    job = await engine.bus.last(subject)
+    with suppress(MessageError):
+        if job is not None and isinstance(message := unpack_job(job.payload), WorkflowJob):
+            return RunEntry(
+                run=message.run,
+                workflow=message.workflow,
+                state="waiting",
+                queue=message.queue,
+                submitted=message.submitted,
+            )
+    return None

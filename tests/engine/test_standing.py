@@ -28,6 +28,7 @@ BEGUN = RunStarted(workflow="scan", spec="s", engine="1")
 STOP = StopRequested(reason="stopped by a person", by="a person")
 BAD_END = RunFinished(status=Status.FAILED, reason="why")
 AGAIN = RunRetried(number=1, by="p")
+JOB = WorkflowJob(run=RUN, workflow="scan", spec="s", queue="workflow", submitted=0.5)
 REQUEST = DagRequested(key="k", dag=DagName("sub"), by="main:1/a")
 
 
@@ -88,8 +89,7 @@ async def test_of_a_stop_that_no_driver_has_taken_in_that_is_said(engine, log):
 async def test_a_run_that_was_retried_waits_while_that_job_does(engine, bus, log, number, state):
     await log(BEGUN, BAD_END)
     reopening = Reopening(number=number, by="p", after=2)
-    job = WorkflowJob(run=RUN, workflow="scan", spec="s", queue="workflow", submitted=0.5, reopening=reopening)
-    await bus.enqueue(engine.subjects.job_workflow("workflow", RUN), pack_job(job))
+    await bus.enqueue(engine.subjects.job_workflow("workflow", RUN), pack_job(replace(JOB, reopening=reopening)))
 
     [told] = await by_their_logs(engine, [WAITING])
 
@@ -103,10 +103,33 @@ async def test_a_log_that_cannot_be_read_leaves_the_entry_as_it_is(engine, bus, 
     assert await by_their_logs(engine, [RUNNING]) == [RUNNING]
 
 
-async def test_the_run_of_a_driver_that_died_at_its_end_does_not_go_on(engine, log):
+async def test_the_run_of_a_driver_that_died_at_its_end_does_not_go_on(engine, bus, log):
     await log(BEGUN, BAD_END)
+    await engine.index.put(RUNNING)
+    await bus.enqueue(engine.subjects.job_workflow("workflow", RUN), pack_job(JOB))
 
-    assert await active(engine, [RUNNING]) == []
+    assert await active(engine) == []
+
+
+async def test_a_run_that_goes_on_is_found_by_its_job(engine, bus, log):
+    await log(BEGUN)
+    await engine.index.put(RUNNING)
+    await engine.index.put(replace(FAILED, run=RunId("r0")))
+    await bus.enqueue(engine.subjects.job_workflow("workflow", RUN), pack_job(JOB))
+
+    assert await active(engine) == [RUNNING]
+
+
+async def test_a_run_waits_that_was_submitted_by_somebody_who_died_before_the_index_knew(engine, bus):
+    await bus.enqueue(engine.subjects.job_workflow("workflow", RUN), pack_job(JOB))
+
+    assert await active(engine) == [WAITING]
+
+
+async def test_a_job_that_cannot_be_read_and_is_of_an_unknown_run_tells_of_nothing(engine, bus):
+    await bus.enqueue(engine.subjects.job_workflow("workflow", RUN), b"?")
+
+    assert await active(engine) == []
 
 
 async def test_any_number_of_runs_is_looked_at(engine, bus):

@@ -127,7 +127,7 @@ async def _waiting(engine: "Engine", database: "Database") -> "dict[str, RunLine
     from nflow.engine.standing import active  # noqa: PLC0415
     from nflow.history.questions import Questions  # noqa: PLC0415
 
-    entries = await active(engine, await engine.index.all())
+    entries = await active(engine)
     begun = Questions(database, engine.bus.namespace).begun(entry.run for entry in entries)
     waiting = [entry for entry in entries if entry.run not in begun or entry.state == "waiting"]
     return {entry.run: _line(entry) for entry in await explained(engine, waiting, closely=False)}
