@@ -73,7 +73,7 @@ def cancellation(nflow: Program, run: str) -> None:
 
 
 def worker(nflow: Program) -> Running:
-    return nflow.start("worker", "--slots", "1")
+    return nflow.start("worker", "--slots", "1", NFLOW_WORKER_GRACE="600")
 
 
 @pytest.mark.timeout(300)  # seventy commands, on however busy a machine

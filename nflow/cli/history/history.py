@@ -168,12 +168,15 @@ def _row(figures: "TaskFigures") -> Sequence[str]:
 def _write_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
+    is_seen = sys.stdout.isatty()
     for row in rows:
-        writer.writerow([_cell(row[name]) for name in columns])
+        writer.writerow([_cell(row[name], is_seen=is_seen) for name in columns])
 
 
-def _cell(value: object) -> object:
-    """Nested values as JSON, which also escapes what is no text."""
+def _cell(value: object, *, is_seen: bool) -> object:
+    """Nested values as JSON; texts as they are, but for what would upset a terminal."""
+    if isinstance(value, str):
+        return printable(value) if is_seen else value
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
