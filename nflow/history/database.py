@@ -32,11 +32,15 @@ class Database:
         """
         self._url = _url_of(url)
         self.engine = self._create()
-        with self.reading() as connection:
-            is_current = version_of(connection) == VERSION
-        if not is_current:
-            with self.writing() as connection:
-                bring_forward(connection)
+        try:
+            with self.reading() as connection:
+                is_current = version_of(connection) == VERSION
+            if not is_current:
+                with self.writing() as connection:
+                    bring_forward(connection)
+        except HistoryUnavailable:
+            self.close()
+            raise
 
     @property
     def place(self) -> str:

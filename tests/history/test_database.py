@@ -1,6 +1,8 @@
 """Where the history is kept: who may read it, what is said when it cannot be used, and how it comes forward."""
 
+import sqlite3
 import stat
+from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
@@ -92,3 +94,25 @@ def test_a_reader_is_not_held_up_by_a_writer(database):
         connection.execute(text("INSERT INTO positions (namespace, stream, seq) VALUES ('nflow', 's', 7)"))
 
         assert Questions(database, "nflow").runs() == []
+
+
+async def test_a_history_of_version_1_is_brought_forward_and_can_be_written_and_read(chronicle, opened, tmp_path):
+    file = tmp_path / "history.db"
+    with sqlite3.connect(file) as connection:
+        connection.executescript(Path(__file__).with_name("schema-1.sql").read_text())
+    connection.close()
+    database = opened(file)
+    await chronicle.begin("r1")
+
+    await chronicle.into(database)
+
+    assert [line.run for line in Questions(database, "nflow").runs()] == ["r1"]
+    fresh = opened(tmp_path / "fresh.db")
+    assert columns_of(database) == columns_of(fresh)
+
+
+def columns_of(database):
+    """Of all tables, by name."""
+    inspector = inspect(database.engine)
+    tables = inspector.get_table_names()
+    return {table: sorted(column["name"] for column in inspector.get_columns(table)) for table in tables}
