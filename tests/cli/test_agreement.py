@@ -73,7 +73,7 @@ def cancellation(nflow: Program, run: str) -> None:
 
 
 def worker(nflow: Program) -> Running:
-    return nflow.start("worker", "--slots", "1", NFLOW_WORKER_GRACE="600")
+    return nflow.start("worker", "--slots", "1")
 
 
 @pytest.mark.timeout(300)  # seventy commands, on however busy a machine
@@ -84,7 +84,7 @@ def test_all_views_agree_at_every_step_of_a_run_that_fails_is_stopped_and_retrie
     story.append((steps.held(), seen(nflow, run)))
     steps.let(1)
     story.append((steps.held(), seen(nflow, run)))
-    nflow("stop", run)
+    nflow("stop", run, "--grace", "600")
     cancellation(nflow, run)
     story.append(("asked to stop", seen(nflow, run)))
     steps.let(2)

@@ -28,6 +28,9 @@ STYLES = {
     "unknown": "magenta",
 }
 
+#: The states of tasks that a line has room for, in short.
+_TOLD = {"succeeded": "ok", "running": "running", "retrying": "retrying", "failed": "failed"}
+
 
 class State(StrEnum):
     """How far a run is."""
@@ -93,6 +96,6 @@ def _row(line: "RunLine", now: float) -> tuple[str, ...]:
     is_over = line.state in ("succeeded", "failed", "stopped", "unknown")
     end = line.ended if is_over else now
     took = duration(end - line.started) if line.started is not None and end is not None else ""
-    tasks = ", ".join(f"{count} {state}" for state, count in line.tasks.items())
+    tasks = ", ".join(f"{line.tasks[state]} {word}" for state, word in _TOLD.items() if line.tasks.get(state))
     reason = "; ".join(filter(None, (line.reason.partition("\n")[0], *line.gaps)))
     return line.run, line.workflow, line.state, "" if began is None else when(began, now), took, tasks, reason

@@ -46,7 +46,8 @@ def test_runs_are_listed_with_how_they_ended_the_newest_first(nflow: Program, ra
         [ran["fails"], "fails", "failed"],
         [ran["two"], "two", "succeeded"],
     ]
-    assert "1 failed, 1 cancelled" in lines[2]
+    assert "  1 failed  task 'first' failed: ZeroDivisionError" in lines[2]
+    assert "  2 ok" in lines[3]
     assert done.err == ""
 
 
