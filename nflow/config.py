@@ -251,6 +251,19 @@ class Store(Section):
         return None if url == "nats" else url
 
 
+class History(Section):
+    """Where the history of all runs is kept. The address of a database may hold a password."""
+
+    url: SecretStr | None = Field(
+        default=None, description="of a database, postgresql://user:password@host/nflow; by default a file of your own"
+    )
+
+    @property
+    def database(self) -> str | None:
+        """The address of the database, with its secrets, if one is set."""
+        return None if self.url is None else self.url.get_secret_value()
+
+
 def _shared_folder(url: str) -> Path:
     parts = urlsplit(url)
     path = unquote(parts.path)
@@ -283,6 +296,7 @@ class Settings(BaseSettings):
     store: Store = Store()
     retention: Retention = Field(default_factory=Retention)
     logs: Logs = Logs()
+    history: History = History()
 
     @classmethod
     def settings_customise_sources(
@@ -332,6 +346,18 @@ def load(
         raise ConfigError("\n".join(lines)) from None
 
 
+def seconds_of(text: str) -> float:
+    """A duration as people write it: '7d', '1h 30m', '90'.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return TypeAdapter(Duration).validate_python(text)
+    except ValidationError as error:
+        raise ConfigError(f"'{text}': {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+
+
 def config_file() -> Path | None:
     """The file that settings are read from: `NFLOW_CONFIG`, else `nflow.toml` here, else the user's own."""
     if named := os.environ.get("NFLOW_CONFIG"):
@@ -369,6 +395,7 @@ def names() -> list[str]:
         "store": Store,
         "retention": Retention,
         "logs": Logs,
+        "history": History,
     }
     return ["home", *(f"{section}.{key}" for section, model in sections.items() for key in model.model_fields)]
 

@@ -16,6 +16,7 @@
     ├── ServerError                there is no server to talk to, or it cannot serve           (exit code 3)
     │   ├── ServerUnreachable · ServerRefused · ServerTooOld · ServerMissing
     │   ├── StoreUnavailable       the database of the store is away, or cannot be used
+    │   ├── HistoryUnavailable     the database of the history is away, or cannot be used
     ├── BusError                   a message could not be stored or read
     │   ├── Conflict               somebody else wrote first: the expected sequence does not hold
     │   ├── Fenced                 a later owner has taken this log; stand down
@@ -133,6 +134,10 @@ class ServerMissing(ServerError):
 
 class StoreUnavailable(ServerError):
     """The database of the store is away, or cannot be used."""
+
+
+class HistoryUnavailable(ServerError):
+    """The database of the history is away, or cannot be used."""
 
 
 class BusError(NflowError):

@@ -240,16 +240,6 @@ class Runs:
         async with Following(self.engine, self.engine.subjects.log(run), view.take):
             return view.dags
 
-    async def is_asked_to_stop(self, run: RunId) -> bool:
-        """Whether the newest request to a run is to stop, and nobody has decided anything since."""
-        subjects = self.engine.subjects
-        asked, decided = await asyncio.gather(
-            self.engine.bus.last(subjects.ask(run)), self.engine.bus.last(subjects.own(run))
-        )
-        if asked is None or (decided is not None and decided.seq > asked.seq):
-            return False
-        return any(isinstance(event, StopRequested) and event.dag is None for event in readable(asked))
-
     async def is_driven(self, entry: RunEntry) -> bool:
         """Whether some worker that is alive drives this run."""
         subjects = self.engine.subjects

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from nflow.blobs.terms import Terms
 from nflow.bus.nats import Login, NatsBus, connect
@@ -19,8 +20,13 @@ from nflow.engine.engine import Engine
 from nflow.engine.sweep import Retention
 from nflow.errors import NflowError, StoreUnavailable
 from nflow.server import Attachment, attach
+from nflow.server.folder import Folder
 from nflow.store.kv import KvStore
 from nflow.store.port import Store
+from nflow.wire.digest import digest
+
+if TYPE_CHECKING:
+    from nflow.history.database import Database
 
 
 @asynccontextmanager
@@ -121,6 +127,21 @@ async def look_at_store(settings: Settings) -> str | None:
         return str(connection.address)
     finally:
         await connection.close()
+
+
+def history_of(settings: Settings) -> "Database":
+    """The history of the runs on the configured server: in the database that is set, else in a file of this user's.
+
+    Raises:
+        HistoryUnavailable: it cannot be opened.
+    """
+    from nflow.history.database import Database  # noqa: PLC0415 - slow to import, and few need it
+
+    if settings.history.database is not None:
+        return Database(settings.history.database)
+    folder = Folder.expected(settings.home).path
+    place = "" if settings.server.url is None else f"-{digest(settings.server.url.encode())[:12]}"
+    return Database(folder / f"history{place}.db")
 
 
 def _mongo() -> ModuleType:

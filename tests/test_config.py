@@ -96,6 +96,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
         "limits.max_value_size": "1073741824",
         "store.url": "mongodb://me:hush@host/nflow",
         "store.timeout": "5",
+        "history.url": "postgresql://me:hush@host/nflow",
         "retention.failed": "12h",
         "retention.history": "never",
         "logs.max_size": "2GiB",

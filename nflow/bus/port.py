@@ -156,6 +156,9 @@ class Bus(Protocol):
         the clock of the server, and nothing that came to it earlier.
         """
 
+    async def origin(self, subject: str) -> str:
+        """What tells the stream that stores `subject` from any other that ever had its name: when it was made."""
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """Remove every record that matches `subject`, up to this sequence if one is given."""
 

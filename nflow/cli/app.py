@@ -15,6 +15,7 @@ from nflow.cli.doctor import doctor
 from nflow.cli.edge import DEBUG, guarded
 from nflow.cli.files import check, examples, listing
 from nflow.cli.files.reading import leave
+from nflow.cli.history import history, runs, show
 from nflow.cli.logs import events, logs
 from nflow.cli.run import retry, run, start
 from nflow.cli.store import store
@@ -57,6 +58,8 @@ app.command("retry")(retry.retry)
 app.command("status")(status.status)
 app.command("logs")(logs.logs)
 app.command("events")(events.events)
+app.command("runs")(runs.runs)
+app.command("show")(show.show)
 app.command("list")(listing.list_)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
@@ -65,6 +68,7 @@ app.command("workers")(worker.workers)
 app.add_typer(server.app, name="server")
 app.add_typer(store.app, name="store")
 app.add_typer(dead.app, name="dead")
+app.add_typer(history.app, name="history")
 app.add_typer(examples.app, name="examples")
 
 

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 _STYLES = {"succeeded": "green", "failed": "red", "stopped": "yellow", "stopping": "yellow", "running": "cyan"}
 
-#: States of a run that knows of no stop, and what is said if there is one all the same.
-_UNSTOPPED = ("waiting", "running")
-_STOP = "stop asked for"
-
 #: Ended runs that are listed unless all are asked for.
 RECENT = 10
 
@@ -39,8 +35,7 @@ def status(
     settings = load_settings(server)
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
-    entries, view, now = loop.run(_entries(settings, run))
-    shown = entries if every or run is not None else _recent(entries)
+    shown, view, now = loop.run(_entries(settings, run, every=every))
     if as_json:
         print_json(shown if view is None else [_whole(entry, view) for entry in shown])
         return
@@ -55,11 +50,12 @@ def status(
         screen("").summary(failures(shown[0].run, view, with_output=True))
 
 
-async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None, float]":
+async def _entries(
+    settings: "Settings", run: str | None, *, every: bool
+) -> "tuple[list[RunEntry], RunView | None, float]":
     """The entries; of a single run all that is known of it as well; the server's time."""
-    import asyncio  # noqa: PLC0415 - as the next, nothing that --help needs
-
     from nflow.cli.queues.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
+    from nflow.engine.standing import by_their_logs  # noqa: PLC0415
     from nflow.runs import Runs  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
@@ -67,9 +63,10 @@ async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntr
         client = Runs(engine)
         now = await engine.bus.server_time()
         if run is None:
-            entries = await explained(engine, await client.all(), closely=False)
-            return await asyncio.gather(*(_asked_to_stop(client, entry) for entry in entries)), None, now
-        entry = await client.find(run)
+            known = await client.all()
+            asked = known if every else _recent(known)
+            return await explained(engine, await by_their_logs(engine, asked), closely=False), None, now
+        [entry] = await by_their_logs(engine, [await client.find(run)])
         view = await _view(client, entry)
         return [_told(each, view) for each in await explained(engine, [entry], closely=True)], view, now
 
@@ -87,18 +84,9 @@ def _told(entry: "RunEntry", view: "RunView") -> "RunEntry":
     from nflow.cli.follow.summary import stopped_dags  # noqa: PLC0415
 
     told = stopped_dags(view)
-    if view.finished is None:
-        if view.retrying:
-            told.insert(0, f"retrying {view.retrying} {'task' if view.retrying == 1 else 'tasks'}")
-        if view.stopping is not None and entry.state in _UNSTOPPED:  # nobody has taken that in yet
-            told.insert(0, _STOP)
+    if view.finished is None and view.retrying:
+        told.insert(0, f"retrying {view.retrying} {'task' if view.retrying == 1 else 'tasks'}")
     return replace(entry, reason="; ".join(filter(None, (*told, entry.reason))))
-
-
-async def _asked_to_stop(client: "Runs", entry: "RunEntry") -> "RunEntry":
-    if entry.state not in _UNSTOPPED or not await client.is_asked_to_stop(entry.run):
-        return entry
-    return replace(entry, reason="; ".join(filter(None, (_STOP, entry.reason))))
 
 
 def _whole(entry: "RunEntry", view: "RunView") -> dict[str, object]:

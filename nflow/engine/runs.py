@@ -1,7 +1,7 @@
 """The index of runs: what `status` lists without reading a log. A hint for people; the logs are the truth."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -112,6 +112,12 @@ class RunIndex:
         # a record without content is the mark of who sweeps, or what other programs leave of a key that they delete
         entries = [_read(record) async for record in records if record.payload]
         return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.run)
+
+    async def some(self, runs: Iterable[RunId]) -> dict[str, RunEntry]:
+        """Those of these runs that are known, by id."""
+        subjects = [self._subjects.kv(BUCKET, run) for run in runs]
+        entries = [_read(record) for record in await self._bus.last_of_each(subjects) if record.payload]
+        return {entry.run: entry for entry in entries if entry is not None}
 
     async def find(self, text: str) -> RunEntry:
         """The run whose id begins with `text`, or the last one for `@last`.

@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from benchmarks import costs, flow, lines, store, values
+from benchmarks import costs, flow, history, lines, store, values
 from benchmarks.figure import HEADER, Effort, Figure, Result, line
 from benchmarks.station import BenchError
 from nflow.loop import run
@@ -119,6 +119,23 @@ FIGURES = (
         budget=2.0,
         floor="graphlib's preparation of the graph",
         measure=costs.planning,
+    ),
+    Figure(
+        name="history",
+        what="catching the history up",
+        unit="events/s",
+        budget=20_000.0,
+        is_rate=True,
+        floor="reading the same events",
+        measure=history.catch_up,
+    ),
+    Figure(
+        name="listing",
+        what="slowest listing of 100 000 runs",
+        unit="s",
+        budget=0.3,
+        floor="",
+        measure=history.listing,
     ),
     *(
         Figure(

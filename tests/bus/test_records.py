@@ -257,3 +257,13 @@ async def test_after_a_moment_at_which_all_was_stored_comes_nothing(bus, run):
     place = await bus.newest(f"nflow.event.{run}.>", before=moment)
 
     assert (await bus.read(f"nflow.event.{run}.>", after=place)).records == []
+
+
+async def test_a_stream_keeps_its_origin_whatever_is_stored_and_removed(bus, run):
+    before = await bus.origin("nflow.event.>")
+
+    await bus.append(f"nflow.event.{run}.t", b"x")
+    await bus.purge(f"nflow.event.{run}.t")
+
+    assert before
+    assert await bus.origin("nflow.event.>") == before

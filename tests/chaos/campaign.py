@@ -19,6 +19,7 @@ from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, name_of
 from tests.chaos.account import TAKEOVER, Account, Case, Entry, Fact, Takeover, Verdict, account
 from tests.chaos.faults import Faults
+from tests.chaos.histories import history_differences
 from tests.chaos.leftovers import late_data, leftovers, sweep_in_two_days
 from tests.chaos.load import Load
 from tests.chaos.plans import PLANS, Plan
@@ -119,6 +120,7 @@ async def play(folder: Path, *, seconds: float, with_database: bool, seed: int, 
         finally:
             await load.close()
         await _account(site, client, load, part)
+        part.troubles += await history_differences(client, folder / "history.db")
     finally:
         await site.close()
         part.errors = site.errors()

@@ -97,6 +97,11 @@ class MemoryBus:
         await self._turn()
         return self._server.stream(subject).newest_before(subject, before)
 
+    async def origin(self, subject: str) -> str:  # noqa: ARG002 - all streams of a server in memory are made with it
+        """See the port."""
+        await self._turn()
+        return "in memory"
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
         await self._turn()

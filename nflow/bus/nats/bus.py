@@ -150,6 +150,10 @@ class NatsBus:
             return first.seq - 1
         return await self._jetstream.newest(topology.stream_of(subject))
 
+    async def origin(self, subject: str) -> str:
+        """See the port."""
+        return await self._jetstream.origin(topology.stream_of(subject))
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
         stream = topology.stream_of(subject)

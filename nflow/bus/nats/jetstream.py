@@ -82,6 +82,14 @@ class JetStream:
             case answer:
                 raise BusError(f"The server does not describe {stream}: {answer.get('error')}")
 
+    async def origin(self, stream: str) -> str:
+        """When a stream was made, which nothing changes but to make it anew."""
+        match await self.call(f"STREAM.INFO.{stream}", {}):
+            case {"created": str(created)}:
+                return created
+            case answer:
+                raise BusError(f"The server does not describe {stream}: {answer.get('error')}")
+
     async def queues(self, stream: str) -> list[QueueState]:
         """The durable consumers of a stream; the server tells 256 of them at a time."""
         found: dict[str, QueueState] = {}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from nflow.engine.engine import Engine
 from nflow.engine.runs import RunEntry
 from nflow.engine.serving import Lack, Served, served_by
+from nflow.engine.standing import ASKED_TO_STOP
 from nflow.files.needs import waits_for
 from nflow.wire.subjects import ANY_PYTHON, queue_of
 from nflow.worker.heartbeat import workers
@@ -29,10 +30,10 @@ async def explained(engine: Engine, entries: Sequence[RunEntry], *, closely: boo
 
 
 async def _explained(engine: Engine, entry: RunEntry, served: Served, *, closely: bool) -> RunEntry:
-    if not entry.is_active or entry.reason:
+    if not entry.is_active or entry.reason not in ("", ASKED_TO_STOP):
         return entry
     lack = await _lack(engine, entry, served) if closely else served.lack(entry.queue, None)
-    return entry if lack is None else replace(entry, reason=waits_for(lack))
+    return entry if lack is None else replace(entry, reason="; ".join(filter(None, (entry.reason, waits_for(lack)))))
 
 
 async def _lack(engine: Engine, entry: RunEntry, served: Served) -> Lack | None:

@@ -194,4 +194,4 @@ def test_ctrl_c_where_no_worker_is_says_that_the_stop_is_kept(nflow: Program):
     assert "It was asked to stop. To see how far it is: nflow status " in done.err
     assert "Traceback" not in done.err
     [entry] = json.loads(nflow("status", "@last", "--json").out)
-    assert (entry["state"], entry["reason"].partition(";")[0]) == ("waiting", "stop asked for")
+    assert (entry["state"], entry["reason"].partition(";")[0]) == ("stopping", "stop asked for")

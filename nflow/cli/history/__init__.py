@@ -1,0 +1,1 @@
+"""`nflow runs`, `nflow show`, `nflow history`: what happened, as the history has it."""
