@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nflow.bus.port import Record
-from nflow.client import Following
 from nflow.config import load
 from nflow.core.events import Event
 from nflow.core.ids import RunId
+from nflow.runs import Following
 from nflow.session import open_engine
 from nflow.view.detail import RunDetail, retries_of
 from tests.cli.program import Program
