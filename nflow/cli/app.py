@@ -17,6 +17,7 @@ from nflow.cli.files import check, examples, listing
 from nflow.cli.files.reading import leave
 from nflow.cli.run import retry, run, start
 from nflow.cli.store import store
+from nflow.cli.top import top
 from nflow.cli.worker import worker
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ app.command("status")(status.status)
 app.command("list")(listing.list_)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
+app.command("top")(top.top)
 app.command("worker")(worker.worker)
 app.command("workers")(worker.workers)
 app.command("server")(server.server)

@@ -1,0 +1,186 @@
+"""Cells, columns and lines: how the monitor says what it draws, without a word on where. Pure."""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.style import Style
+
+R = TypeVar("R")
+
+
+class Cell(NamedTuple):
+    """A piece of text, and what it is to look like: a word of the palette."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyphs:
+    """The signs of a terminal that has them all."""
+
+    marks: tuple[tuple[str, str], ...] = (
+        ("waiting", "○"),
+        ("ready", "○"),
+        ("running", "●"),
+        ("retrying", "↻"),
+        ("stopping", "◐"),
+        ("succeeded", "✔"),
+        ("failed", "✘"),
+        ("stopped", "■"),
+        ("cancelled", "■"),
+        ("skipped", "·"),
+    )
+    full: str = "━"
+    rest: str = "╌"
+    levels: str = " ▁▂▃▄▅▆▇█"
+    more: str = "…"
+
+    def mark(self, state: str) -> str:
+        """The sign of a state."""
+        return dict(self.marks).get(state, "?")
+
+
+#: For terminals that know letters only.
+ASCII = Glyphs(
+    marks=(
+        ("waiting", "."),
+        ("ready", "."),
+        ("running", ">"),
+        ("retrying", "~"),
+        ("stopping", "!"),
+        ("succeeded", "+"),
+        ("failed", "x"),
+        ("stopped", "#"),
+        ("cancelled", "#"),
+        ("skipped", "-"),
+    ),
+    full="=",
+    rest="-",
+    levels=" .:-=+*#@",
+    more="~",
+)
+
+#: How states look.
+STATE_STYLES = {
+    "running": "busy",
+    "retrying": "warn",
+    "stopping": "warn",
+    "succeeded": "good",
+    "failed": "bad",
+    "stopped": "warn",
+    "cancelled": "warn",
+    "waiting": "dim",
+    "ready": "dim",
+    "skipped": "dim",
+}
+
+_COLOURS = {
+    "good": Style(color="green"),
+    "bad": Style(color="red", bold=True),
+    "warn": Style(color="yellow"),
+    "busy": Style(color="cyan"),
+    "dim": Style(dim=True),
+    "bold": Style(bold=True),
+    "title": Style(bold=True, underline=True),
+    "alarm": Style(color="red", bold=True, reverse=True),
+    "cursor": Style(reverse=True),
+}
+
+#: Of the sixteen colours that every terminal may choose for itself, so that light and dark ones work alike.
+_PLAIN = {
+    name: Style(bold=style.bold or name == "warn", reverse=style.reverse, underline=style.underline)
+    for name, style in _COLOURS.items()
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a terminal can show."""
+
+    glyphs: Glyphs = Glyphs()
+    has_colours: bool = True
+
+    def style(self, name: str) -> Style:
+        """A word of the palette as rich knows it."""
+        return (_COLOURS if self.has_colours else _PLAIN).get(name, Style.null())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column(Generic[R]):
+    """One column of a list."""
+
+    title: str
+    width: int
+    cell: Callable[[R], Cell]
+    is_right: bool = False
+    grows: bool = False  #: takes what room is left; several share it
+    from_width: int = 0  #: of the list, from which on there is room for it
+
+
+def fitting_columns(columns: Iterable[Column[R]], width: int) -> list[tuple[Column[R], int]]:
+    """Those columns that have room, each with the width that it gets."""
+    shown = [column for column in columns if column.from_width <= width]
+    growing = sum(column.grows for column in shown)
+    spare = max(width - sum(column.width + 1 for column in shown) + 1, 0)
+    widths = []
+    for column in shown:
+        share = spare // growing if column.grows else 0
+        if column.grows:
+            spare, growing = spare - share, growing - 1
+        widths.append((column, column.width + share))
+    return widths
+
+
+def laid_out(columns: Sequence[tuple[Column[R], int]], row: R, more: str = "…") -> list[Cell]:
+    """A row as one line."""
+    cells: list[Cell] = []
+    for column, width in columns:
+        cell = column.cell(row)
+        cells += [Cell(sized(cell.text, width, is_right=column.is_right, more=more), cell.style), Cell(" ")]
+    return cells[:-1]
+
+
+def titles(columns: Sequence[tuple[Column[R], int]]) -> list[Cell]:
+    """The line above the rows."""
+    cells = [Cell(sized(column.title, width, is_right=column.is_right)) for column, width in columns]
+    return [Cell(" ".join(cell.text for cell in cells), "title")]
+
+
+def sized(text: str, width: int, *, is_right: bool = False, more: str = "…") -> str:
+    """`text` in exactly so many columns of a terminal."""
+    text = clean(text)
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, max(width - 1, 0)) + more[:width]
+    return " " * (width - length) + text if is_right else text + " " * (width - length)
+
+
+def clean(text: str) -> str:
+    """`text` in one line, without what a terminal might obey: names and messages may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _tame(each) for each in text)
+
+
+def _tame(character: str) -> str:
+    if character.isspace():
+        return " "
+    return "" if unicodedata.category(character) in ("Mn", "Cf") else "�"
+
+
+def bar(done: int, total: int, width: int, glyphs: Glyphs) -> str:
+    """A bar; it is full only when all is done."""
+    filled = 0 if total <= 0 else min(done * width // total, width)
+    return glyphs.full * filled + glyphs.rest * (width - filled)
+
+
+def sparkline(counts: Sequence[int], glyphs: Glyphs) -> str:
+    """Numbers as a row of small bars, the largest as high as can be."""
+    most, levels = max(counts, default=0), glyphs.levels
+    if not most:
+        return levels[0] * len(counts)
+    return "".join(levels[-(-count * (len(levels) - 1) // most)] for count in counts)
