@@ -88,6 +88,8 @@ _COLOURS = {
     "title": Style(bold=True, underline=True),
     "alarm": Style(color="red", bold=True, reverse=True),
     "cursor": Style(reverse=True),
+    "focus": Style(bold=True, reverse=True),
+    "keys": Style(dim=True),
 }
 
 #: Of the sixteen colours that every terminal may choose for itself, so that light and dark ones work alike.
@@ -148,6 +150,23 @@ def titles(columns: Sequence[tuple[Column[R], int]]) -> list[Cell]:
     """The line above the rows."""
     cells = [Cell(sized(column.title, width, is_right=column.is_right)) for column, width in columns]
     return [Cell(" ".join(cell.text for cell in cells), "title")]
+
+
+def wrapped(line: Sequence[Cell], width: int) -> list[list[Cell]]:
+    """A line as the lines that it takes in so few columns."""
+    rows: list[list[Cell]] = [[]]
+    room = width
+    for cell in line:
+        text = clean(cell.text)
+        while cell_len(text) > room:
+            head = set_cell_size(text, room)
+            kept = head if text.startswith(head) else head[:-1]  # a wide sign that is cut becomes a space
+            rows[-1].append(Cell(kept, cell.style))
+            rows.append([])
+            text, room = text[len(kept) :], width
+        rows[-1].append(Cell(text, cell.style))
+        room -= cell_len(text)
+    return rows
 
 
 def sized(text: str, width: int, *, is_right: bool = False, more: str = "…") -> str:

@@ -22,6 +22,7 @@ from nflow.engine.runs import RunEntry
 from nflow.engine.serving import served_by
 from nflow.errors import BlobLost, BusError, NflowError
 from nflow.top.model import Link, Model
+from nflow.top.opened import Opened
 from nflow.top.queues import Fill
 from nflow.top.runs import worker_in
 from nflow.view.detail import retries_of
@@ -47,17 +48,21 @@ _QUEUE_TOKENS, _RUN_TOKENS = 5, 7
 class Feed:
     """Keeps a model up to date while the `async with` lasts."""
 
-    def __init__(self, engine: Engine, model: Model, *, gauge: float | None = GAUGE) -> None:
+    def __init__(
+        self, engine: Engine, model: Model, *, gauge: float | None = GAUGE, grace: float | None = None
+    ) -> None:
         """Make a feed that has heard nothing.
 
         Args:
             engine: Where to listen.
             model: What to tell.
             gauge: Seconds between two looks at the queues; None: none but the first.
+            grace: Seconds that running tasks get when their run is stopped; None: as long as they like.
         """
         self.engine = engine
         self.model = model
         self.client = Client(engine)
+        self.grace = grace
         self.visible: tuple[RunId, ...] = ()  #: runs that a person sees, whose logs come first
         self._gauge = gauge
         self._offset = 0.0  # from the clock of this host to the server's
@@ -119,6 +124,20 @@ class Feed:
         """Return when the logs of all runs that move, and of those that are seen, were read."""
         while runs := self.model.unread(self.visible, READERS):
             await asyncio.gather(*map(self._read, runs))
+
+    # --- what a person wants ---
+
+    def open(self, run: RunId) -> Opened:
+        """Look into a run."""
+        return Opened(self.engine, run)
+
+    async def stop(self, run: RunId, *, is_urgent: bool = False) -> None:
+        """Ask a run to stop; in urgent cases, running tasks are killed at once."""
+        await self.client.stop(run, grace=0.0 if is_urgent else self.grace)
+
+    async def retry(self, run: RunId) -> None:
+        """Let a run go on that has ended. Raises UsageError where it cannot."""
+        await self.client.retry(run)
 
     # --- what comes ---
 

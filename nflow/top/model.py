@@ -24,6 +24,7 @@ from nflow.engine.serving import Served, served_by
 from nflow.top.pace import Pace
 from nflow.top.queues import Fill, QueueLine, lack_of, queue_lines
 from nflow.top.runs import Runs
+from nflow.wire.subjects import event_place
 from nflow.worker.heartbeat import WorkerEntry
 
 #: Events that are remembered.
@@ -40,6 +41,11 @@ class News:
 
     event: Event
     record: Record
+
+    @property
+    def run(self) -> RunId:
+        """Whom it happened to."""
+        return RunId(event_place(self.record.subject).run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

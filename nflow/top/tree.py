@@ -1,10 +1,10 @@
 """One run as a tree: its dag runs, and the tasks of each, with what each waits for. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from nflow.core.ids import DagId, TaskId
+from nflow.core.ids import DagId, DagName, TaskId
 from nflow.core.spec import DagSpec, WorkflowSpec
 from nflow.engine.serving import Served
 from nflow.view.detail import ENDED, SETTLED, DagDetail, RunDetail, TaskDetail
@@ -40,7 +40,7 @@ class Leaf:
 class Plan:
     """What no event tells of a workflow."""
 
-    dags: Mapping[str, DagSpec] = field(default_factory=dict)
+    dags: Mapping[DagName, DagSpec] = field(default_factory=dict)
     python: str = ""
 
     @classmethod
@@ -61,28 +61,29 @@ def leaves(detail: RunDetail, plan: Plan, served: Served, folded: AbstractSet[Da
     for dag in detail.dags.values():
         spec = plan.dags.get(dag.name)
         is_folded = dag.id in folded
-        yield _of_dag(dag, spec, is_folded=is_folded)
+        yield _of_dag(dag, spec, served, is_folded=is_folded)
         if not is_folded:
             yield from _tasks(dag, spec, served, plan.python)
 
 
 def first_of_note(tree: Sequence[Leaf]) -> int:
     """Where a person looks first: what failed, else what needs them, else what runs."""
-    for is_wanted in (
-        lambda leaf: leaf.task and leaf.state == "failed",
+    wanted: tuple[Callable[[Leaf], bool], ...] = (
+        lambda leaf: leaf.task is not None and leaf.state == "failed",
         lambda leaf: leaf.needs_person,
-        lambda leaf: leaf.task and leaf.state in ("running", "retrying"),
-        lambda leaf: leaf.task,
-    ):
-        for number, leaf in enumerate(tree):
-            if is_wanted(leaf):
-                return number
-    return 0
+        lambda leaf: leaf.task is not None and leaf.state in ("running", "retrying"),
+        lambda leaf: leaf.task is not None,
+    )
+    found = (number for is_wanted in wanted for number, leaf in enumerate(tree) if is_wanted(leaf))
+    return next(found, 0)
 
 
-def _of_dag(dag: DagDetail, spec: DagSpec | None, *, is_folded: bool) -> Leaf:
+def _of_dag(dag: DagDetail, spec: DagSpec | None, served: Served, *, is_folded: bool) -> Leaf:
     settled = sum(dag.counts[state] for state in SETTLED)
     remark = "others take its place" if dag.is_superseded else dag.reason
+    lack = served.lack(spec.queue, None) if spec and dag.state == "waiting" else None
+    if lack is not None:
+        remark = f"waits for a worker on queue {lack.queue}"
     return Leaf(
         dag=dag.id,
         state=dag.state,
@@ -92,6 +93,7 @@ def _of_dag(dag: DagDetail, spec: DagSpec | None, *, is_folded: bool) -> Leaf:
         remark=remark,
         done=settled,
         total=max(len(spec.tasks) if spec else 0, len(dag.tasks)),
+        needs_person=lack is not None,
         is_folded=is_folded,
     )
 
