@@ -44,6 +44,8 @@ def _of_task(task: TaskDetail, leaf: Leaf, now: float) -> Iterator[Text]:
     yield [Cell(f"{leaf.place}  ", "bold"), Cell(leaf.state, STATE_STYLES.get(leaf.state, ""))]
     if leaf.remark and leaf.state not in ("failed", "retrying"):
         yield [Cell(leaf.remark, "bad" if leaf.needs_person else "")]
+    if task.last is not None and task.last.error is not None and leaf.state in ("failed", "retrying"):
+        yield from ([Cell(line, "bad")] for line in task.last.error.words.splitlines())
     for attempt in reversed(task.attempts.values()):
         yield from _of_attempt(attempt, now)
 
@@ -62,9 +64,9 @@ def _of_attempt(attempt: AttemptDetail, now: float) -> Iterator[Text]:
     error = attempt.error
     if error is not None:
         told = error.traceback.rstrip().splitlines()
-        yield from ([Cell(line, "bad" if number == len(told) - 1 else "")] for number, line in enumerate(told))
+        yield from ([Cell(line)] for line in told)
         if not told or error.message not in error.traceback:
-            yield from ([Cell(line, "bad")] for line in error.words.splitlines())
+            yield from ([Cell(line)] for line in error.words.splitlines())
         if error.hint:
             yield from ([Cell(line, "warn")] for line in error.hint.splitlines())
 

@@ -119,20 +119,19 @@ class Column(Generic[R]):
     width: int
     cell: Callable[[R], Cell]
     is_right: bool = False
-    grows: bool = False  #: takes what room is left; several share it
+    grows: int = 0  #: how much it takes of what room is left, beside others
     from_width: int = 0  #: of the list, from which on there is room for it
 
 
 def fitting_columns(columns: Iterable[Column[R]], width: int) -> list[tuple[Column[R], int]]:
     """Those columns that have room, each with the width that it gets."""
     shown = [column for column in columns if column.from_width <= width]
-    growing = sum(column.grows for column in shown)
     spare = max(width - sum(column.width + 1 for column in shown) + 1, 0)
+    growing = sum(column.grows for column in shown)
     widths = []
     for column in shown:
-        share = spare // growing if column.grows else 0
-        if column.grows:
-            spare, growing = spare - share, growing - 1
+        share = spare * column.grows // growing if column.grows else 0
+        spare, growing = spare - share, growing - column.grows
         widths.append((column, column.width + share))
     return widths
 
@@ -146,10 +145,9 @@ def laid_out(columns: Sequence[tuple[Column[R], int]], row: R, more: str = "…"
     return cells[:-1]
 
 
-def titles(columns: Sequence[tuple[Column[R], int]]) -> list[Cell]:
-    """The line above the rows."""
-    cells = [Cell(sized(column.title, width, is_right=column.is_right)) for column, width in columns]
-    return [Cell(" ".join(cell.text for cell in cells), "title")]
+def titles(columns: Sequence[tuple[Column[R], int]]) -> list[str]:
+    """What is above the rows, column by column."""
+    return [sized(column.title, width, is_right=column.is_right) for column, width in columns]
 
 
 def wrapped(line: Sequence[Cell], width: int) -> list[list[Cell]]:

@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 #: Seconds between two looks at the queues.
 GAUGE = 1.0
 
+#: Records before the first picture that are heard too, so that there is something to tell of.
+TAIL = 300
+
 #: Logs of runs that are read at the same time.
 READERS = 4
 
@@ -99,7 +102,7 @@ class Feed:
         await asyncio.gather(self._read_index(), self._around.enter_async_context(self._roster), self._set_clock())
         self._old = {line.run for line in self.model.runs}
         await self._look_at_queues()
-        self._following = Following(self.engine, subjects.all_events(), self._on_event, after=newest)
+        self._following = Following(self.engine, subjects.all_events(), self._on_event, after=max(newest - TAIL, 0))
         await self._around.enter_async_context(self._following)
         self._around.callback(bus.on_reconnect(self._on_reconnect).close)
         self._spawn(self._read_for_ever())

@@ -13,6 +13,7 @@ from nflow.core.events import (
     Event,
     OwnerChanged,
     TaskAborted,
+    TaskCancelled,
     TaskFailed,
     TaskReleased,
     TaskSkipped,
@@ -31,7 +32,13 @@ from nflow.worker.heartbeat import WorkerEntry
 NEWS = 500
 
 _ENDS = (TaskSucceeded, TaskFailed, TaskAborted)
-_COMMON = (TaskStarted, TaskSucceeded, TaskReleased, TaskSkipped)  # what happens all the time, and is told if asked for
+_COMMON = (
+    TaskStarted,
+    TaskSucceeded,
+    TaskReleased,
+    TaskSkipped,
+    TaskCancelled,
+)  # what happens all the time, and is told if asked for
 _INNER = (OwnerChanged, DagRequested)  # what is of use to nobody who looks on
 
 

@@ -23,11 +23,6 @@ def clock(at: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(at))
 
 
-def moment(at: float) -> str:
-    """Day and time, here."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
 def size(size_bytes: float) -> str:
     """`512K`, `37M`, `1.2G`."""
     for unit in "BKMGT":

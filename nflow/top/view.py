@@ -9,13 +9,13 @@ from nflow.top.cells import STATE_STYLES, Cell, Column, Look, bar, sparkline
 from nflow.top.model import Model, News
 from nflow.top.queues import QueueLine
 from nflow.top.runs import RunLine
-from nflow.top.times import clock, lasted, moment, size
+from nflow.top.times import clock, lasted, size
 from nflow.top.words import told
 from nflow.wire.subjects import event_place
 from nflow.worker.heartbeat import BEAT, WorkerEntry
 
 _BAR = 9
-_WIDE, _WIDER, _WIDEST = 100, 130, 170
+_WIDE, _WIDER = 100, 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,35 +31,34 @@ class Scene:
         return (
             Column(title="STATE", width=11, cell=self._state),
             Column(title="RUN", width=16, cell=lambda line: Cell(line.run)),
-            Column(title="WORKFLOW", width=8, grows=True, cell=lambda line: Cell(line.entry.workflow, "bold")),
+            Column(title="WORKFLOW", width=8, grows=1, cell=lambda line: Cell(line.entry.workflow, "bold")),
             Column(title="PROGRESS", width=_BAR, cell=self._bar),
             Column(title="TASKS", width=9, is_right=True, cell=_tasks),
-            Column(title="RUN", width=3, is_right=True, cell=_running),
+            Column(title="BUSY", width=4, is_right=True, cell=_running),
             Column(title="FAIL", width=4, is_right=True, cell=_failed),
             Column(title="TIME", width=8, is_right=True, cell=self._time),
             Column(title="AGE", width=7, is_right=True, cell=self._age, from_width=_WIDE),
-            Column(title="STARTED", width=19, cell=_started, from_width=_WIDEST),
-            Column(title="WORKER", width=16, grows=True, cell=lambda line: Cell(line.worker), from_width=_WIDER),
-            Column(title="REMARK", width=14, grows=True, cell=self.remark, from_width=_WIDER),
+            Column(title="WORKER", width=20, cell=lambda line: Cell(line.worker), from_width=_WIDER),
+            Column(title="REMARK", width=14, grows=5, cell=self.remark, from_width=_WIDER),
         )
 
     def queues(self) -> Sequence[Column[QueueLine]]:
         """The columns of queues."""
         return (
-            Column(title="QUEUE", width=12, grows=True, cell=lambda line: Cell(line.queue, _queue_style(line))),
+            Column(title="QUEUE", width=12, grows=1, cell=lambda line: Cell(line.queue, _queue_style(line))),
             Column(
                 title="WAITING", width=7, is_right=True, cell=lambda line: _number(line.waiting, _queue_style(line))
             ),
             Column(title="RUNNING", width=7, is_right=True, cell=lambda line: _number(line.in_hand)),
             Column(title="OLDEST", width=8, is_right=True, cell=self._oldest),
             Column(title="KINDS", width=22, cell=_kinds, from_width=_WIDE),
-            Column(title="SERVED BY", width=30, grows=True, cell=served),
+            Column(title="SERVED BY", width=30, grows=3, cell=served),
         )
 
     def workers(self) -> Sequence[Column[WorkerEntry]]:
         """The columns of workers."""
         return (
-            Column(title="WORKER", width=14, grows=True, cell=lambda worker: Cell(worker.worker)),
+            Column(title="WORKER", width=14, grows=1, cell=lambda worker: Cell(worker.worker)),
             Column(title="HOST", width=10, cell=lambda worker: Cell(worker.host)),
             Column(title="BUSY", width=4, is_right=True, cell=_busy),
             Column(title="FREE", width=4, is_right=True, cell=lambda worker: Cell(str(worker.slots - worker.busy))),
@@ -71,7 +70,7 @@ class Scene:
             Column(title="BEAT", width=5, is_right=True, cell=self._beat),
             Column(title="UP", width=8, is_right=True, cell=self._up, from_width=_WIDE),
             Column(title="PYTHON", width=6, cell=lambda worker: Cell(worker.python), from_width=_WIDE),
-            Column(title="QUEUES", width=20, grows=True, cell=_serves, from_width=_WIDE),
+            Column(title="QUEUES", width=20, grows=1, cell=_serves, from_width=_WIDE),
         )
 
     @staticmethod
@@ -80,7 +79,7 @@ class Scene:
         return (
             Column(title="TIME", width=8, cell=lambda news: Cell(clock(news.record.at), "dim")),
             Column(title="RUN", width=16, cell=lambda news: Cell(event_place(news.record.subject).run, "dim")),
-            Column(title="EVENT", width=20, grows=True, cell=told),
+            Column(title="EVENT", width=20, grows=1, cell=told),
         )
 
     def headline(self, width: int) -> list[list[Cell]]:
@@ -182,10 +181,6 @@ def _running(line: RunLine) -> Cell:
 def _failed(line: RunLine) -> Cell:
     progress = line.now()
     return _number(progress.failed, "bad") if progress else Cell("")
-
-
-def _started(line: RunLine) -> Cell:
-    return Cell(moment(line.entry.started or line.entry.submitted), "dim")
 
 
 def _queue_style(line: QueueLine) -> str:

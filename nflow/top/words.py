@@ -73,7 +73,7 @@ def _of_run(event: Event) -> Cell:
         case DagReopened():
             cell = Cell("open again", "busy")
         case StopRequested(reason=reason, dag=dag):
-            cell = Cell(f"stop of {dag or 'it'} asked for: {reason}", "warn")
+            cell = Cell(f"stop {f'of {dag} ' if dag else ''}asked for: {reason}", "warn")
     return cell
 
 

@@ -34,7 +34,7 @@ def top(
 
 
 def _is_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))  # it draws on the last one
 
 
 async def _print(settings: "Settings", *, every: bool, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.widgets import Input
 
 from nflow.engine.runs import RunEntry
-from nflow.top.cells import Cell, Look
+from nflow.top.cells import Cell, Column, Look
 from nflow.top.model import News
 from nflow.top.queues import QueueLine
 from nflow.top.runs import ORDERS, Choice, RunLine, chosen
@@ -26,6 +26,12 @@ from nflow.worker.heartbeat import WorkerEntry
 #: Runs that are put in order in every frame; of more, it is done once a second.
 _FEW = 1000
 
+#: Queues, and workers, may take this part of the screen's height.
+_PART = 5
+
+#: Classes of the screen by its width: where there is room, queues and workers are side by side.
+_BREAKPOINTS = [(0, "-narrow"), (170, "-wide")]
+
 
 class Overview(Watching):
     """The first screen."""
@@ -34,15 +40,15 @@ class Overview(Watching):
     Overview #head { height: 2; }
     Overview #last { height: 2; }
     Overview #runs { height: 2fr; }
-    Overview #middle { height: 2fr; }
-    Overview #queues, Overview #workers { height: 1fr; width: 1fr; }
-    Overview.-wide #middle { layout: horizontal; height: 1fr; }
-    Overview.-wide #queues { margin: 0 1 0 0; height: 100%; }
-    Overview.-wide #workers { height: 100%; width: 2fr; }
+    Overview #middle { height: auto; }
+    Overview #queues, Overview #workers { width: 1fr; }
+    Overview.-wide #middle { layout: horizontal; }
+    Overview.-wide #queues { margin: 0 1 0 0; }
+    Overview.-wide #workers { width: 2fr; }
     Overview #news { height: 1fr; }
     Overview Input { height: 1; border: none; padding: 0; display: none; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (170, "-wide")]
+    HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", show=False),
         Binding("escape", "all", show=False),
@@ -52,7 +58,7 @@ class Overview(Watching):
         Binding("I", "reverse", show=False),
         Binding("e", "events", show=False),
     ]
-    keys = "Enter open  x stop  r retry  / filter  f failed  s sort  Tab next  ? help  q quit"
+    keys = "Enter open  x stop  r retry  / filter  f failed  Tab next  ? help  q quit"
 
     def __init__(self, source: Source, look: Look) -> None:
         super().__init__(source, look)
@@ -101,11 +107,19 @@ class Overview(Watching):
         model = scene.model
         self.query_one("#head", Pane).draw([(line, "") for line in scene.headline(self.size.width)])
         self._runs.show(scene.runs(), self._order())
-        self.query_one("#queues", Listing).show(scene.queues(), model.queues())
-        self.query_one("#workers", Listing).show(scene.workers(), model.workers)
+        self._show_middle("#queues", scene.queues(), model.queues())
+        self._show_middle("#workers", scene.workers(), model.workers)
         news = model.all_news if self._has_all_news else model.news
         self.query_one("#news", Listing).show(scene.news(), list(reversed(news)))
         self.source.show(line.run for line in self._runs.visible_rows)
+
+    def _show_middle(self, which: str, columns: Sequence[Column[Any]], rows: Sequence[Any]) -> None:
+        """Queues and workers take no more room than they need, nor more than a part of the screen."""
+        listing = self.query_one(which, Listing)
+        height = min(max(len(rows), 1) + 1, max(self.size.height // _PART, 3))
+        if listing.styles.height is None or listing.styles.height.value != height:
+            listing.styles.height = height
+        listing.show(columns, rows)
 
     def remark(self) -> Cell:
         """What there is to say of the line that keys act on, else what is listed."""

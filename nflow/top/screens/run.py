@@ -21,6 +21,9 @@ from nflow.top.widgets.listing import Listing
 from nflow.top.widgets.pane import Pane
 from nflow.top.widgets.sheet import Sheet
 
+#: Classes of the screen by its width: where there is room, tree and text are side by side.
+_BREAKPOINTS = [(0, "-narrow"), (150, "-wide")]
+
 
 class RunScreen(Watching):
     """What one run does and did."""
@@ -34,12 +37,12 @@ class RunScreen(Watching):
     RunScreen.-wide #tree { margin: 0 1 0 0; height: 100%; }
     RunScreen.-wide #card { height: 100%; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (150, "-wide")]
+    HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", show=False),
         Binding("space", "fold", show=False),
     ]
-    keys = "Esc back  Tab to the task's text  space fold  x stop  r retry  c copy id  ? help  q quit"
+    keys = "Esc back  Tab text  x stop  r retry  c copy id  space fold  ? help  q quit"
 
     def __init__(self, source: Source, look: Look, entry: RunEntry) -> None:
         super().__init__(source, look)
@@ -125,12 +128,12 @@ class RunScreen(Watching):
 
     def _columns(self) -> Sequence[Column[Leaf]]:
         return (
-            Column(title="DAG / TASK", width=20, grows=True, cell=self._titled),
+            Column(title="DAG / TASK", width=20, grows=1, cell=self._titled),
             Column(title="STATE", width=11, cell=self._state),
             Column(title="TIME", width=8, is_right=True, cell=self._time),
             Column(title="TRY", width=3, is_right=True, cell=_attempt),
-            Column(title="WORKER", width=12, grows=True, cell=lambda leaf: Cell(leaf.worker), from_width=100),
-            Column(title="", width=28, grows=True, cell=_remark),
+            Column(title="WORKER", width=12, grows=1, cell=lambda leaf: Cell(leaf.worker), from_width=100),
+            Column(title="", width=28, grows=3, cell=_remark),
         )
 
     def _titled(self, leaf: Leaf) -> Cell:

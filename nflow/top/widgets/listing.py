@@ -95,8 +95,10 @@ class Listing(Pane, Generic[R], can_focus=True):
         room = max(height - 1, 1)
         self._top = max(min(self._top, self._cursor, len(self.rows) - room), self._cursor - room + 1, 0)
         columns = fitting_columns(self._columns, width)
+        if not columns:
+            return
         more = self.look.glyphs.more
-        lines: list[tuple[Sequence[Cell], str]] = [(self._titles(titles(columns), width), "")]
+        lines: list[tuple[Sequence[Cell], str]] = [(self._titles(columns), "")]
         for number, row in enumerate(self.visible_rows, self._top):
             is_current = number == self._cursor and self.has_focus
             lines.append((laid_out(columns, row, more), "cursor" if is_current else ""))
@@ -104,15 +106,14 @@ class Listing(Pane, Generic[R], can_focus=True):
             lines.append(([Cell(sized(self._empty, width, more=more), "dim")], ""))
         self.draw(lines[:height])
 
-    def _titles(self, cells: list[Cell], width: int) -> list[Cell]:
-        """The titles; where not all rows have room, with how many there are."""
-        style = "focus" if self.has_focus else "title"
-        hidden = len(self.rows) > self.size.height - 1 > 0
-        where = f" {self._cursor + 1}/{len(self.rows)}" if hidden and self.has_focus else ""
-        if hidden and not where:
-            where = f" {len(self.rows)} in all"
-        text = "".join(cell.text for cell in cells)
-        return [Cell(sized(text, max(width - len(where), 0), more="") + where, style)]
+    def _titles(self, columns: Sequence[tuple[Column[R], int]]) -> list[Cell]:
+        """The titles; the first of them tells how many rows there are, if not all have room."""
+        [first, *others] = titles(columns)
+        if len(self.rows) > self.size.height - 1 > 0:
+            at = f"{self._cursor + 1}/" if self.has_focus else ""
+            where = f"{first.strip()} {at}{len(self.rows)}"
+            first = sized(where, len(first)) if len(where) <= len(first) else first
+        return [Cell(" ".join((first, *others)), "focus" if self.has_focus else "title")]
 
     def action_move(self, by: int) -> None:
         """Go up or down."""
