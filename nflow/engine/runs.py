@@ -122,6 +122,10 @@ class RunIndex:
                 entries.append(entry)
         return entries, after
 
+    async def newest(self) -> int:
+        """The newest record of any entry."""
+        return await self._bus.newest(self._subjects.kv_under(BUCKET))
+
     def watch(self, on_entry: Callable[[RunEntry], None]) -> Subscription:
         """Call back for entries as they are written. One may be lost; whoever must not miss it asks `since` as well."""
 

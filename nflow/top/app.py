@@ -22,7 +22,7 @@ class Monitor(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = []
     CSS = """
     Screen { background: ansi_default; color: ansi_default; }
-    ModalScreen { background: ansi_default 0%; }
+    ModalScreen { background: transparent; }
     """
 
     def __init__(self, source: Source, look: Look) -> None:

@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 #: Seconds between two looks at the queues.
 GAUGE = 1.0
 
+#: Runs of the first picture, those that have changed last; the others come a moment later.
+FIRST = 300
+
 #: Records before the first picture that are heard too, so that there is something to tell of.
 TAIL = 300
 
@@ -93,26 +96,36 @@ class Feed:
             self._unread.set()
 
     async def __aenter__(self) -> "Feed":
-        """Return when there is enough for a first picture."""
-        bus, subjects = self.engine.bus, self.engine.subjects
-        newest = await bus.newest(subjects.all_events())  # before the index is read, which thus tells what was before
-        self._watch = self.engine.index.watch(self._on_entry)
-        self._around.callback(self._watch.close)
+        """Return when there is enough for a first picture: the runs that have changed last, and the workers."""
+        bus, subjects, index = self.engine.bus, self.engine.subjects, self.engine.index
+        # before the index is read, which thus tells of all that was before
+        newest, newest_entry = await asyncio.gather(bus.newest(subjects.all_events()), index.newest())
+        self._around.callback(index.watch(self._on_entry).close)
         self._roster = Roster(self.engine, lambda: None)
-        await asyncio.gather(self._read_index(), self._around.enter_async_context(self._roster), self._set_clock())
-        self._old = {line.run for line in self.model.runs}
-        await self._look_at_queues()
+        await asyncio.gather(
+            self._read_index(max(newest_entry - FIRST, 0)),
+            self._around.enter_async_context(self._roster),
+            self._set_clock(),
+        )
+        self.model.take_workers(self._roster.entries)
         self._following = Following(self.engine, subjects.all_events(), self._on_event, after=max(newest - TAIL, 0))
+        self._ready = asyncio.ensure_future(self._begin())
+        return self
+
+    async def _begin(self) -> None:
+        """Hear of all that the first picture had no time for, and of all that comes."""
+        await asyncio.gather(self._read_index(0), self._look_at_queues())
+        self._old = {line.run for line in self.model.runs}
         await self._around.enter_async_context(self._following)
-        self._around.callback(bus.on_reconnect(self._on_reconnect).close)
+        self._around.callback(self.engine.bus.on_reconnect(self._on_reconnect).close)
         self._spawn(self._read_for_ever())
         if self._gauge is not None:
             self._spawn(self._look_for_ever(self._gauge))
-        return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
+        for task in (self._ready, *self._tasks):
             task.cancel()
+        await asyncio.wait([self._ready])
         await self._around.aclose()
 
     async def until(self, news: Awaitable[object]) -> None:
@@ -120,11 +133,23 @@ class Feed:
 
         Raises:
             SchemaTooNew: a newer nflow writes here, and what it says cannot be read.
+            BusError: the server does not answer as it should.
         """
-        await self._following.until(asyncio.ensure_future(news))
+        coming = asyncio.ensure_future(news)
+        await asyncio.wait((coming, self._ready), return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if self._ready.done():
+                self._ready.result()
+            await self._following.until(coming)
+        finally:
+            coming.cancel()
 
     async def complete(self) -> None:
-        """Return when the logs of all runs that move, and of those that are seen, were read."""
+        """Return when all that was there was read: the index, and the logs of runs that move or are seen."""
+        await self._ready
+        await self._read_logs()
+
+    async def _read_logs(self) -> None:
         while runs := self.model.unread(self.visible, READERS):
             await asyncio.gather(*map(self._read, runs))
 
@@ -159,14 +184,14 @@ class Feed:
             self._unread.set()
 
     def _on_reconnect(self) -> None:
-        self._spawn(self._read_index())
+        self._spawn(self._read_index(self._indexed))
         self._spawn(self._set_clock())
 
     async def _set_clock(self) -> None:
         self._offset = await self.engine.bus.server_time() - time.time()
 
-    async def _read_index(self) -> None:
-        entries, self._indexed = await self.engine.index.since(self._indexed)
+    async def _read_index(self, after: int) -> None:
+        entries, self._indexed = await self.engine.index.since(after)
         for entry in entries:
             self._on_entry(entry)
 
@@ -176,7 +201,7 @@ class Feed:
         while True:
             self._unread.clear()
             try:
-                await self.complete()
+                await self._read_logs()
             except BusError as error:
                 _log.debug("the log of a run could not be read for now: %s", error)
             await self._unread.wait()
@@ -232,7 +257,7 @@ class Feed:
             try:
                 await self._look_at_queues()
                 if self.model.runs.strangers:
-                    await self._read_index()
+                    await self._read_index(self._indexed)
             except BusError as error:
                 _log.debug("how full the queues are is not known for now: %s", error)
 

@@ -117,8 +117,7 @@ class Model:
             if fill.runs and lack_of(fill, self.workers) is not None:
                 for run in fill.runs:
                     waits.setdefault(run, set()).add(fill.queue)
-        for line in self.runs:
-            line.waits_for = tuple(sorted(waits.get(line.run, ()))) if line.entry.is_active else ()
+        self.runs.explain(waits)
 
     def unread(self, visible: Iterable[RunId], most: int) -> list[RunId]:
         """The next runs whose logs should be read: those that a person sees first, then those that move."""

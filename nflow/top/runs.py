@@ -4,6 +4,7 @@ The index says which runs there are; what their logs say counts more, for the in
 tasks, is known once its log was read; until then it is on the list without that.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -168,8 +169,10 @@ class Runs:
 
     def __init__(self) -> None:
         self.strangers: set[RunId] = set()  #: that were heard of, and that the index has not told of
+        self.states: Counter[str] = Counter()  #: how many there are in which state
         self.version = 0  #: grows whenever the order of the list may have changed
         self._lines: dict[RunId, RunLine] = {}
+        self._waiting: list[RunLine] = []  # those that wait for queues
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -183,13 +186,14 @@ class Runs:
 
     def update(self, entry: RunEntry) -> None:
         """Take what the index says of a run."""
-        line = self._lines.get(entry.run)
-        self.version += 1
         self.strangers.discard(entry.run)
+        line = self._lines.get(entry.run)
         if line is None:
-            self._lines[entry.run] = RunLine(entry)
-        else:
-            line.update(entry)
+            self._add(RunLine(entry))
+            return
+        before = line.entry.state
+        line.update(entry)
+        self._moved(before, line)
 
     def take(self, event: Event, record: Record) -> None:
         """Take an event of any run."""
@@ -197,9 +201,29 @@ class Runs:
         line = self._lines.get(RunId(run))
         if line is None:
             line = self._stranger(RunId(run), event, record)
-        if isinstance(event, _MOVES):
-            self.version += 1
+        before = line.entry.state
         line.take(event, record, place)
+        if isinstance(event, _MOVES):
+            self._moved(before, line)
+
+    def explain(self, waits: Mapping[str, Iterable[str]]) -> None:
+        """Runs that wait for queues that nobody serves: these, and no others."""
+        for waited in self._waiting:
+            waited.waits_for = ()
+        known = [line for run in waits if (line := self.get(RunId(run))) is not None]
+        self._waiting = [line for line in known if line.entry.is_active]
+        for line in self._waiting:
+            line.waits_for = tuple(sorted(waits[line.run]))
+
+    def _add(self, line: RunLine) -> None:
+        self._lines[line.run] = line
+        self.states[line.entry.state] += 1
+        self.version += 1
+
+    def _moved(self, before: str, line: RunLine) -> None:
+        self.states[before] -= 1
+        self.states[line.entry.state] += 1
+        self.version += 1
 
     def _stranger(self, run: RunId, event: Event, record: Record) -> RunLine:
         """A run that the index tells of later, or never: whoever submitted it may have died in between."""
@@ -208,7 +232,7 @@ class Runs:
             name, queue, at = event.workflow, event.queue, event.submitted or record.at
         self.strangers.add(run)
         line = RunLine(RunEntry(run=run, workflow=name, state="running", queue=queue, submitted=at))
-        self._lines[run] = line
+        self._add(line)
         return line
 
 

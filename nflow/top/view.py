@@ -85,13 +85,10 @@ class Scene:
     def headline(self, width: int) -> list[list[Cell]]:
         """What is above all lists: whether the server is there, how many runs do what, how fast tasks end."""
         model, rate = self.model, self.model.pace.rate(self.now)
-        counts: dict[str, int] = {}
-        for line in model.runs:
-            counts[line.entry.state] = counts.get(line.entry.state, 0) + 1
         first = [Cell("nflow top  ", "bold"), *self._link()]
         for state in ("running", "stopping", "waiting", "failed", "stopped", "succeeded"):
-            if counts.get(state):
-                first += [Cell(f"{counts[state]} {state}", STATE_STYLES[state]), Cell("  ")]
+            if count := model.runs.states[state]:
+                first += [Cell(f"{count} {state}", STATE_STYLES[state]), Cell("  ")]
         label = f"{rate:6.1f} tasks/s "
         seconds = max(min(width - len(label), 240), 0)
         graph = sparkline(model.pace.last(seconds, self.now), self.look.glyphs)

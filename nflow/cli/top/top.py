@@ -49,6 +49,7 @@ async def _print(settings: "Settings", *, every: bool, as_json: bool) -> None:
 
     model = Model()
     async with open_engine(settings) as engine, Feed(engine, model, gauge=None) as feed:
+        await feed.complete()
         feed.visible = tuple(line.run for line in once.listed(model, every=every))
         await feed.complete()
         if as_json:

@@ -23,7 +23,7 @@ from nflow.top.widgets.listing import Listing
 from nflow.top.widgets.pane import Pane
 from nflow.worker.heartbeat import WorkerEntry
 
-#: Runs that are put in order in every frame; of more, it is done once a second.
+#: Runs that are put in order whenever one moves; of more, it is done once a second.
 _FEW = 1000
 
 #: Queues, and workers, may take this part of the screen's height.
@@ -66,6 +66,7 @@ class Overview(Watching):
         self._has_all_news = False
         self._sorted: Sequence[RunLine] = ()
         self._sorted_for: object = None
+        self._sorted_at: object = None
 
     def compose(self) -> ComposeResult:
         """See textual."""
@@ -145,11 +146,12 @@ class Overview(Watching):
 
     def _order(self) -> Sequence[RunLine]:
         """The runs in their order, which takes a moment to find where there are many."""
-        runs = self.source.model.runs
-        changes = runs.version if len(runs) <= _FEW else 0
-        wanted = (self._choice, changes, int(self.source.now()))
-        if wanted != self._sorted_for:
-            self._sorted_for = wanted
+        runs, second = self.source.model.runs, int(self.source.now())
+        depends_on_more = self._choice.words or self._choice.order == "failures"
+        wanted = (self._choice, runs.version, second if depends_on_more else 0)
+        is_in_haste = len(runs) > _FEW and self._sorted_at == (self._choice, second)
+        if wanted != self._sorted_for and not is_in_haste:
+            self._sorted_for, self._sorted_at = wanted, (self._choice, second)
             self._sorted = chosen(runs, self._choice)
         return self._sorted
 
