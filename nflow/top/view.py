@@ -85,10 +85,11 @@ class Scene:
     def headline(self, width: int) -> list[list[Cell]]:
         """What is above all lists: whether the server is there, how many runs do what, how fast tasks end."""
         model, rate = self.model, self.model.pace.rate(self.now)
-        first = [Cell("nflow top  ", "bold"), *self._link()]
+        first = [Cell("nflow  ", "bold"), *self._link()]
         for state in ("running", "stopping", "waiting", "failed", "stopped", "succeeded"):
-            if count := model.runs.states[state]:
-                first += [Cell(f"{count} {state}", STATE_STYLES[state]), Cell("  ")]
+            told = f"{model.runs.states[state]} {state}"
+            if model.runs.states[state] and sum(len(cell.text) for cell in first) + len(told) <= width:
+                first += [Cell(told, STATE_STYLES[state]), Cell("  ")]
         label = f"{rate:6.1f} tasks/s "
         seconds = max(min(width - len(label), 240), 0)
         graph = sparkline(model.pace.last(seconds, self.now), self.look.glyphs)

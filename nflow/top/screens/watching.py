@@ -62,6 +62,10 @@ class Watching(Screen[None]):
         """It is seen again."""
         self.redraw()
 
+    def on_resize(self) -> None:
+        """There is more room, or less; at first, there is some at all."""
+        self.call_after_refresh(self.redraw)
+
     def redraw(self) -> None:
         """Draw, whether there is something new or not."""
         self._drawn = None

@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from nflow.top.cells import Cell, Look
+from nflow.top.cells import Cell, Look, clean
 
 Text = Sequence[Cell]
 
@@ -37,5 +37,6 @@ class Pane(Widget):
             return Strip.blank(width)
         cells, over = self.lines[y]
         whole = self.look.style(over) if over else Style.null()
-        segments = [Segment(cell.text, self.look.style(cell.style) + whole) for cell in cells if cell.text]
+        # here and nowhere before: whatever a screen is made to say, no text gets past this into the terminal
+        segments = [Segment(clean(cell.text), self.look.style(cell.style) + whole) for cell in cells if cell.text]
         return Strip(segments).adjust_cell_length(width, whole)
