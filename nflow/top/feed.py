@@ -24,7 +24,7 @@ from nflow.errors import BlobLost, BusError, NflowError
 from nflow.top.model import Link, Model
 from nflow.top.opened import Opened
 from nflow.top.queues import Fill
-from nflow.top.runs import worker_in
+from nflow.top.runs import RunLine, worker_in
 from nflow.view.detail import retries_of
 from nflow.view.run import RunView
 from nflow.wire.subjects import ANY_PYTHON, event_place, job_place, queue_of
@@ -74,6 +74,7 @@ class Feed:
         self._offset = 0.0  # from the clock of this host to the server's
         self._indexed = 0  # the index was read up to here
         self._old: set[RunId] = set()  # runs whose events may have begun before this feed listened
+        self._reading: dict[RunId, asyncio.Task[None]] = {}
         self._unread = asyncio.Event()
         self._around = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -123,9 +124,10 @@ class Feed:
             self._spawn(self._look_for_ever(self._gauge))
 
     async def __aexit__(self, *_: object) -> None:
-        for task in (self._ready, *self._tasks):
+        tasks = (self._ready, *self._tasks, *self._reading.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.wait([self._ready])
+        await asyncio.wait(tasks)
         await self._around.aclose()
 
     async def until(self, news: Awaitable[object]) -> None:
@@ -148,10 +150,12 @@ class Feed:
         """Return when all that was there was read: the index, and the logs of runs that move or are seen."""
         await self._ready
         await self._read_logs()
+        while self._reading:
+            await asyncio.wait(self._reading.values())
 
     async def _read_logs(self) -> None:
         while runs := self.model.unread(self.visible, READERS):
-            await asyncio.gather(*map(self._read, runs))
+            await asyncio.wait(list(map(self._reading_of, runs)))
 
     # --- what a person wants ---
 
@@ -173,7 +177,7 @@ class Feed:
         self.model.take(event, record)
         if isinstance(event, RunStarted):
             run = RunId(event_place(record.subject).run)
-            self._spawn(self._read(run) if run in self._old else self._learn(run, event.spec))
+            self._reading_of(run, None if run in self._old else event.spec)
         elif isinstance(event, RunRetried):
             self._unread.set()
 
@@ -200,39 +204,55 @@ class Feed:
     async def _read_for_ever(self) -> None:
         while True:
             self._unread.clear()
-            try:
-                await self._read_logs()
-            except BusError as error:
-                _log.debug("the log of a run could not be read for now: %s", error)
+            await self._read_logs()
             await self._unread.wait()
 
+    def _reading_of(self, run: RunId, spec: str | None = None) -> asyncio.Task[None]:
+        """The reading of a run, which goes on or begins: of its log, or where all of that was heard, of its spec."""
+        task = self._reading.get(run)
+        if task is None:
+            work = self._read(run) if spec is None else self._learn(run, spec)
+            task = self._reading[run] = asyncio.ensure_future(work)
+            task.add_done_callback(lambda _: self._reading.pop(run, None))
+        return task
+
     async def _read(self, run: RunId) -> None:
-        """Read the log of a run; of one that has ended only that of its workflow, which has the counts."""
         line = self.model.runs.get(run)
         if line is None:
             return
-        is_active = line.entry.is_active
-        subject = self.engine.subjects.run_events(run) if is_active else self.engine.subjects.log(run)
-        line.begin_reading()
-        view, through, worker = RunView({}), 0, ""
         try:
-            async for record in all_records(self.engine.bus, subject):
-                for event in readable(record):
-                    if isinstance(event, RunStarted):
-                        view = await self._view(event.spec)
-                    view.take(event, record)
-                    worker = worker_in(event) or worker
-                through = record.seq
-        except NflowError:
+            while not await self._read_once(line):
+                pass
+        except BusError as error:
             line.give_up_reading()
-            raise
-        if line.entry.is_active and not is_active:  # it was retried meanwhile, and there is more to read
-            line.give_up_reading()
-            self._unread.set()
-        else:
-            line.worker = line.worker or worker
-            line.learn(view, through=through)
+            _log.debug("the log of run %s could not be read for now: %s", run, error)
         self.model.version += 1
+
+    async def _read_once(self, line: RunLine) -> bool:
+        """Read the log of a run; of one that has ended only that of its workflow, which has the counts.
+
+        False if that should be done again: the run began, or began again, while it was done.
+        """
+        is_active, subjects = line.entry.is_active, self.engine.subjects
+        line.begin_reading()
+        view, through, worker = None, 0, ""
+        async for record in all_records(
+            self.engine.bus, subjects.run_events(line.run) if is_active else subjects.log(line.run)
+        ):
+            for event in readable(record):
+                if isinstance(event, RunStarted):
+                    view = await self._view(event.spec)
+                if view is not None:
+                    view.take(event, record)
+                worker = worker_in(event) or worker
+            through = record.seq
+        if line.entry.is_active and not is_active:
+            return False
+        if view is None:
+            return line.is_blank()
+        line.worker = line.worker or worker
+        line.learn(view, through=through)
+        return True
 
     async def _learn(self, run: RunId, spec: str) -> None:
         """A run began before the eyes of this feed; it only needs to know how large it is."""

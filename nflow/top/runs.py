@@ -51,6 +51,7 @@ class RunLine:
         self._view: RunView | None = None
         self._unread: list[tuple[Event, Record]] | None = None  # that came while its log is being read
         self._through = 0  # what was read up to here is in the view
+        self._has_log = True  # as far as is known
         self._is_heard = False  # its events were heard, and are newer than the index
 
     @property
@@ -66,7 +67,7 @@ class RunLine:
     @property
     def is_unread(self) -> bool:
         """Whether its log should be read: one that waits has none yet."""
-        return not self.is_known and self.entry.state != "waiting"
+        return self._has_log and not self.is_known and self.entry.state != "waiting"
 
     def now(self) -> Progress | None:
         """How far it is; None until its log was read."""
@@ -77,6 +78,7 @@ class RunLine:
 
     def update(self, entry: RunEntry) -> None:
         """Take what the index says by now, which may be older than what the events have said."""
+        self._has_log = True
         begins_again = entry.state == "waiting" and not self.entry.is_active
         if self._is_heard and not begins_again:
             entry = replace(
@@ -93,8 +95,18 @@ class RunLine:
         self._unread = []
 
     def give_up_reading(self) -> None:
-        """Its log could not be read; let it be tried again."""
-        self._unread = None
+        """Its log could not be read; let it be tried again when there is news of the run."""
+        self._unread, self._has_log = None, False
+
+    def is_blank(self) -> bool:
+        """Its log has no beginning yet, or none any more: until one is heard of, there is nothing to read.
+
+        False if it was heard of while the log was read.
+        """
+        if self._unread:
+            return False
+        self._unread, self._has_log = None, False
+        return True
 
     def learn(self, view: RunView, *, through: int) -> None:
         """Its log was read, up to the record `through`; what came meanwhile joins it.
@@ -130,6 +142,7 @@ class RunLine:
     def _take_of_run(self, event: Event, record: Record) -> None:
         match event:
             case RunStarted():
+                self._has_log = True
                 if not self.is_known:
                     self.begin_reading()
                 self._become("running", started=record.at, reason="")

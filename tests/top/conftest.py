@@ -7,9 +7,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
+from nflow.bus.clock import VirtualClock
+from nflow.bus.memory import MemoryServer
+from nflow.core.ids import WorkerId
+from nflow.engine.engine import Engine
+from nflow.store.kv import KvStore
 from nflow.top.app import Monitor
 from nflow.top.cells import Look
 from nflow.top.source import Source
+from tests.engine.conftest import StageBus
+from tests.top.site import Site
 
 Watch = Callable[..., AbstractAsyncContextManager[Pilot[None]]]
 
@@ -53,3 +60,36 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
     await pilot.press(*keys)
     if hasattr(pilot.app.screen, "redraw"):
         await settle(pilot)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+async def server(clock: VirtualClock) -> AsyncIterator[MemoryServer]:
+    server = MemoryServer(clock)
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+def bus(server: MemoryServer) -> StageBus:
+    """The bus that the monitor listens to."""
+    return StageBus(server)
+
+
+@pytest.fixture
+async def engine(bus: StageBus) -> AsyncIterator[Engine]:
+    engine = Engine(bus, WorkerId("me"), KvStore(bus))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+async def site(server: MemoryServer) -> AsyncIterator[Site]:
+    """Everybody else on that server."""
+    site = Site(server)
+    yield site
+    site.engine.close()

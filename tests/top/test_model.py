@@ -80,14 +80,27 @@ def test_however_much_of_its_log_was_read_each_event_counts_once(through):
     assert line.now() == Progress(done=1, total=4, running=1, failed=0)
 
 
-def test_a_run_whose_log_could_not_be_read_is_read_again():
+def test_a_run_whose_log_could_not_be_read_is_read_again_when_there_is_news_of_it():
     line = RunLine(entry())
     line.begin_reading()
+    line.give_up_reading()
     assert not line.is_unread
 
-    line.give_up_reading()
+    line.update(entry())
 
     assert line.is_unread
+
+
+def test_a_run_whose_log_is_empty_is_read_when_it_begins():
+    line = RunLine(entry())
+    line.begin_reading()
+    assert line.is_blank()
+    assert not line.is_unread
+
+    line.take(RunStarted(workflow="scan", spec="", engine="1"), record(1), "_")
+    line.learn(view_of(SCAN), through=0)
+
+    assert line.now() == Progress()
 
 
 def test_a_run_that_waits_has_no_log_to_read():
