@@ -18,6 +18,11 @@ class Question(ModalScreen[str]):
     Question > Static { width: auto; max-width: 78; height: auto; border: ascii; padding: 0 1; }
     """
 
+    # for a key that was typed before the question was there: it went to the screen below, but is bound here by now
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key, f"answer({key!r})", show=False) for key in ("y", "n", "enter", "escape")
+    ]
+
     def __init__(self, text: str, answers: Mapping[str, str]) -> None:
         """Ask.
 
@@ -36,7 +41,11 @@ class Question(ModalScreen[str]):
     def on_key(self, event: Key) -> None:
         """Any other key is a no: nobody should stop a run by mistake."""
         event.stop()
-        self.dismiss(self._answers.get(event.key, ""))
+        self.action_answer(event.key)
+
+    def action_answer(self, key: str) -> None:
+        """The answer that this key stands for."""
+        self.dismiss(self._answers.get(key, ""))
 
 
 class Help(ModalScreen[None]):
