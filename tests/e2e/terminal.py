@@ -69,6 +69,12 @@ class Terminal:
         assert self._control.stdin is not None
         self._control.stdin.write(f"refresh-client -C {columns}x{lines}\n".encode())
         await self._control.stdin.drain()
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                self._changed.clear()
+                if (await self._call("display-message", "-p", "#{pane_width}")).strip() == str(columns):
+                    return
+                await self._changed.wait()
 
     async def close(self) -> None:
         """End it, with what runs in it."""

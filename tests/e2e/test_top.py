@@ -30,8 +30,8 @@ async def test_a_person_at_a_terminal_sees_and_does_what_is_to_be_done(station: 
         await person.shows("✘ failed")
 
         await person.press("f", "Enter")
-        failure = await person.shows("ValueError: the beam is down")
-        assert "main:1/bad" in failure
+        failure = await person.shows("main:1/bad  failed")
+        assert "ValueError: the beam is down" in failure
         assert run in failure
 
         await person.press("r", "y")
