@@ -60,6 +60,10 @@ class Terminal:
         """What is on it now."""
         return await self._call("capture-pane", "-p")
 
+    async def styled_screen(self) -> str:
+        """What is on it now, with its colours as escapes."""
+        return await self._call("capture-pane", "-p", "-e")
+
     async def press(self, *keys: str) -> None:
         """Type these keys, by the names that tmux has for them."""
         await self._call("send-keys", *keys)

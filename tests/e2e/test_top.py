@@ -1,6 +1,7 @@
 """The monitor on a real terminal, over a real server that is killed and comes back."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tests.e2e.station import Station
 from tests.e2e.terminal import terminal
 
 TOP = f"{Path(sys.executable).with_name('nflow')} top; echo it ended with $?; exec cat"
+
+#: What sets a colour, but for the terminal's own.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[34][0-8][;m]")
 
 
 def on(station: Station) -> dict[str, str]:
@@ -72,6 +76,22 @@ async def test_a_server_that_is_killed_is_told_of_and_the_terminal_goes_on_when_
 
         await person.shows("3/3    -")
         assert run in await person.shows("✔ succeeded")
+
+
+@pytest.mark.parametrize(("variable", "sign"), [("TERM=vt100", "x failed"), ("NO_COLOR=1", "✘ failed")])
+async def test_without_colours_it_says_the_same(station: Station, variable: str, sign: str):
+    await station.worker()
+    await station.submit("endings", how="raise_error")
+
+    async with terminal(f"env {variable} {TOP}", on(station)) as person:
+        await person.shows(sign)
+
+        assert not _COLOURS.search(await person.styled_screen())
+
+
+async def test_a_terminal_that_moves_no_cursor_is_not_drawn_on(station: Station):
+    async with terminal(f"env TERM=dumb {TOP}", on(station)) as person:
+        assert "nflow top --once" in await person.shows("it ended with 2")
 
 
 async def test_without_a_terminal_it_says_what_to_do(station: Station):

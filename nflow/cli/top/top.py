@@ -24,7 +24,9 @@ def top(
     """
     settings = load_settings(server)
     if not (once or as_json) and not _is_terminal():
-        raise UsageError("nflow top draws on a terminal, and here is none. For a file or a pipe: nflow top --once")
+        raise UsageError(
+            "nflow top draws on a terminal, and here is none that it can draw on. For a file or a pipe: nflow top --once"
+        )
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 
     if once or as_json:
@@ -34,7 +36,11 @@ def top(
 
 
 def _is_terminal() -> bool:
-    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))  # it draws on the last one
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # it draws on the last one
+        return False
+    from rich.console import Console  # noqa: PLC0415 - takes time to import, and only terminals need it
+
+    return not Console().is_dumb_terminal
 
 
 async def _print(settings: "Settings", *, every: bool, as_json: bool) -> None:

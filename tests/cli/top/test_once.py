@@ -56,16 +56,14 @@ def test_in_a_pipe_it_says_how_to_use_it_there(nflow: Program):
     done = nflow("top")
 
     assert done.code == 2
-    assert (
-        done.err == "nflow: nflow top draws on a terminal, and here is none. For a file or a pipe: nflow top --once\n"
-    )
+    assert "For a file or a pipe: nflow top --once" in done.err
 
 
 def test_without_a_server_it_says_so(nflow: Program):
     done = nflow("top", "--once", "--server", "nats://127.0.0.1:9")
 
     assert done.code == 3
-    assert "nats://127.0.0.1:9" in done.err or "127.0.0.1:9" in done.err
+    assert "127.0.0.1:9" in done.err
 
 
 def test_help_has_an_example(nflow: Program):
