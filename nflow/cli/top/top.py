@@ -25,7 +25,7 @@ def top(
     settings = load_settings(server)
     if not (once or as_json) and not _is_terminal():
         raise UsageError(
-            "nflow top draws on a terminal, and here is none that it can draw on. For a file or a pipe: nflow top --once"
+            "nflow top draws on a terminal, and here is none that it can draw on. For files and pipes: nflow top --once"
         )
     from nflow import loop  # noqa: PLC0415 - as the bus, needed only from here on
 

@@ -1,8 +1,13 @@
 """What both screens have in common: frames, a line for what is to be said, and what can be done to a run."""
 
+import os
+import sys
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 
 from nflow.core.ids import RunId
@@ -80,11 +85,23 @@ class Watching(Screen[None]):
         self.source.look()
         if not self.is_current or not self.is_mounted:
             return
+        self._fit()
         state = self.state()
         if state != self._drawn:
             self._drawn = state
             self.draw()
             self._draw_last_lines()
+
+    def _fit(self) -> None:
+        """Be as large as the terminal. It tells of its size by a signal, which now and then has had no effect."""
+        if self.app.is_headless or sys.__stderr__ is None:
+            return
+        with suppress(OSError):
+            size = Size(*os.get_terminal_size(sys.__stderr__.fileno()))
+            if size != self.app.size:
+                self.app.post_message(Resize(size, size))
+            elif size != self.size:
+                self.post_message(Resize(size, size))
 
     def state(self) -> object:
         """What is drawn, in short: as long as it is the same, nothing needs to be drawn."""

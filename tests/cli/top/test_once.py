@@ -56,7 +56,7 @@ def test_in_a_pipe_it_says_how_to_use_it_there(nflow: Program):
     done = nflow("top")
 
     assert done.code == 2
-    assert "For a file or a pipe: nflow top --once" in done.err
+    assert "For files and pipes: nflow top --once" in done.err
 
 
 def test_without_a_server_it_says_so(nflow: Program):
