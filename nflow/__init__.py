@@ -1,6 +1,7 @@
 """Durable workflows of Python tasks, for experiment stations and the clusters behind them.
 
-The names below are what a workflow file needs. Each is loaded at its first use, so that `import nflow` costs nothing.
+The names below are what a workflow file needs, and the clients for other software. Each is loaded at its
+first use, so that `import nflow` costs nothing.
 """
 
 import importlib
@@ -9,6 +10,7 @@ from nflow._version import __version__
 
 TYPE_CHECKING = False  # as in `typing`, whose import would cost more than all else here
 if TYPE_CHECKING:
+    from nflow.client import AsyncClient, Client
     from nflow.errors import NflowError
     from nflow.models import (
         AbortWorkflow,
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AbortWorkflow",
     "Action",
+    "AsyncClient",
     "BaseTask",
     "BashTask",
+    "Client",
     "Dag",
     "MultiTaskData",
     "NflowError",
@@ -45,11 +49,17 @@ __all__ = [
     "__version__",
 ]
 
-_ELSEWHERE = {"NflowError": "nflow.errors", "BashTask": "nflow.tasks", "PythonTask": "nflow.tasks"}
+_ELSEWHERE = {
+    "AsyncClient": "nflow.client",
+    "Client": "nflow.client",
+    "NflowError": "nflow.errors",
+    "BashTask": "nflow.tasks",
+    "PythonTask": "nflow.tasks",
+}
 
 
 # For those who write `import nflow` and then `nflow.models.Dag`.
-_MODULES = ("errors", "logger", "models", "queue", "tasks", "testing")
+_MODULES = ("client", "errors", "logger", "models", "queue", "tasks", "testing")
 
 
 def __getattr__(name: str) -> object:

@@ -33,6 +33,9 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 
 from nflow.errors import ConfigError
 
+#: Names the file that a process reads to see what is in it, where it does: nothing in there may use nflow.
+LOOKED_AT = "NFLOW_LOOKED_AT"
+
 PREFIX = "NFLOW_"
 FILE_NAME = "nflow.toml"
 
@@ -203,6 +206,18 @@ class Limits(Section):
     max_value_size: Annotated[Size, _between("1B")] = Field(default=ByteSize(2 * 1024**3), description="of one value")
 
 
+class Logs(Section):
+    """What is kept of what tasks print and log. The first two count when the server is set up, and differ else."""
+
+    max_size: Annotated[Size, _between("1MiB")] | None = Field(
+        default=None, description="of all runs together; without it 512MiB, or what the server has been set to"
+    )
+    max_age: Limit | None = Field(default=None, description="without it 30 days, or what the server has been set to")
+    per_task: Annotated[Size, _between("64KiB")] = Field(
+        default=ByteSize(16 * 1024**2), description="of one attempt: its beginning and its end"
+    )
+
+
 class Retention(Section):
     """How long the server keeps runs that have ended. Workers see to it; those of one server should agree."""
 
@@ -267,6 +282,7 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=Limits)
     store: Store = Store()
     retention: Retention = Field(default_factory=Retention)
+    logs: Logs = Logs()
 
     @classmethod
     def settings_customise_sources(
@@ -296,6 +312,12 @@ def load(
     Raises:
         ConfigError: A setting is unknown or out of range, or the file cannot be read.
     """
+    if looked_at := os.environ.get(LOOKED_AT):
+        # A file that lists workflows would be read by that listing, which would list them, and so on without end.
+        raise ConfigError(
+            f"{looked_at} uses nflow as soon as it is read, and it was only to be looked at. Put what it does under "
+            "`if __name__ == '__main__':`."
+        )
     flags = {name: value for name, value in (overrides or {}).items() if value is not None}
     _refuse_unknown(flags, "")
     _refuse_unknown_variables()
@@ -325,6 +347,11 @@ def _is_there(file: Path) -> bool:
         return False
 
 
+def glance_environment(file: Path) -> dict[str, str]:
+    """This process's environment for one that reads a workflow file, to see what is in it and no more."""
+    return {**slot_environment(), LOOKED_AT: str(file)}
+
+
 def slot_environment() -> dict[str, str]:
     """This process's environment for those that run users' code: without nflow's own variables, which hold secrets."""
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -341,6 +368,7 @@ def names() -> list[str]:
         "limits": Limits,
         "store": Store,
         "retention": Retention,
+        "logs": Logs,
     }
     return ["home", *(f"{section}.{key}" for section, model in sections.items() for key in model.model_fields)]
 

@@ -29,6 +29,8 @@
     ├── BlobLost                   a reference points to data that are gone
     ├── BlobFolderUnusable         the shared folder for large values cannot be read or written
     ├── WorkerExhausted            this worker lacks open files, processes or memory for a slot
+    ├── RunFailed                  a run did not succeed, and its caller counts on that
+    ├── CallTimedOut               a call of a client took longer than its caller would wait
     ├── MissingModule              code or a value needs a module that this worker lacks
     ├── ProgramError               the program of a BashTask made its task fail
     │   ├── ProgramNotStarted · ProgramFailed · ProgramTimedOut
@@ -189,6 +191,14 @@ class BlobFolderUnusable(NflowError):
 
 class WorkerExhausted(NflowError):
     """This worker lacks what a slot needs of its system: open files, processes or memory."""
+
+
+class RunFailed(NflowError):
+    """A run did not succeed, and whoever asked for its result counts on that."""
+
+
+class CallTimedOut(NflowError, TimeoutError):
+    """A call of a client took longer than its caller would wait. What it asked for may still be done."""
 
 
 class MissingModule(NflowError):

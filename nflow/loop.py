@@ -30,6 +30,14 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
+def new() -> "asyncio.AbstractEventLoop":
+    """A loop for whoever runs it in a thread of their own."""
+    import asyncio  # noqa: PLC0415 - see above
+
+    factory = _factory()
+    return asyncio.new_event_loop() if factory is None else factory()
+
+
 def _factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
     try:
         import uvloop  # noqa: PLC0415 - optional, and not needed before a loop is

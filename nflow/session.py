@@ -12,11 +12,12 @@ from types import ModuleType
 from nflow.blobs.terms import Terms
 from nflow.bus.nats import Login, NatsBus, connect
 from nflow.bus.port import Bus
+from nflow.bus.topology import LogLimits
 from nflow.config import Settings
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
 from nflow.engine.sweep import Retention
-from nflow.errors import StoreUnavailable
+from nflow.errors import NflowError, StoreUnavailable
 from nflow.server import Attachment, attach
 from nflow.store.kv import KvStore
 from nflow.store.port import Store
@@ -51,7 +52,17 @@ async def open_engine(
         async with _engine(attachment.url, settings, Login(token=attachment.token), name, works=works) as engine:
             yield engine
     finally:
+        await _detach(attachment)
+
+
+async def _detach(attachment: Attachment) -> None:
+    """Leave the server; without a thread for it where the interpreter is ending, and starts none any more."""
+    try:
         await asyncio.to_thread(attachment.detach)
+    except RuntimeError as error:
+        if isinstance(error, NflowError):
+            raise
+        attachment.detach()
 
 
 @asynccontextmanager
@@ -60,7 +71,12 @@ async def _engine(
 ) -> AsyncIterator[Engine]:
     worker = worker_id(name)
     bus: NatsBus = await connect(
-        url, namespace=settings.server.namespace, replicas=settings.server.replicas, name=worker, **login
+        url,
+        namespace=settings.server.namespace,
+        replicas=settings.server.replicas,
+        logs=log_limits(settings),
+        name=worker,
+        **login,
     )
     try:
         async with _store(settings, bus, works=works) as store:
@@ -130,6 +146,12 @@ def _terms(settings: Settings) -> Terms:
 def retention(settings: Settings) -> Retention:
     """How long workers keep what is over."""
     return Retention(failed=settings.retention.failed, history=settings.retention.history)
+
+
+def log_limits(settings: Settings) -> LogLimits:
+    """How much of the logs the server is to keep, as far as that is set."""
+    size = settings.logs.max_size
+    return LogLimits(size_bytes=None if size is None else int(size), age=settings.logs.max_age)
 
 
 def worker_id(name: str | None = None) -> WorkerId:

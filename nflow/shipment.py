@@ -6,7 +6,7 @@ Made without a server, so that what cannot be sent is told before anything is st
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nflow import __version__
+from nflow._version import __version__
 from nflow.models.plan import plan_workflow
 from nflow.models.policy import NOTHING_SAID, Policy
 from nflow.models.task import BaseTask
@@ -26,6 +26,7 @@ class Shipment:
     spec: bytes
     code: Mapping[str, bytes]  #: each distinct piece by its digest
     parameters: Mapping[str, Encoded]
+    has_file: bool = True  #: the workflow is a file there; else a program made it, which is not to be run again
 
 
 def pack(workflow: Workflow, arguments: Mapping[str, object], usual: Policy = NOTHING_SAID) -> Shipment:

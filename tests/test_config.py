@@ -98,6 +98,9 @@ def test_every_setting_can_come_from_the_environment(tmp_path, monkeypatch):
         "store.timeout": "5",
         "retention.failed": "12h",
         "retention.history": "never",
+        "logs.max_size": "2GiB",
+        "logs.max_age": "90d",
+        "logs.per_task": "1MiB",
     }
     for name, value in values.items():
         monkeypatch.setenv(config.variable(name), value)

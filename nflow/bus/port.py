@@ -149,8 +149,12 @@ class Bus(Protocol):
     async def heads(self, subject: str, tokens: int) -> set[str]:
         """The first `tokens` tokens of all subjects that match `subject` and have records: what there is, by name."""
 
-    async def newest(self, subject: str) -> int:
-        """The newest sequence of the stream that stores `subject`, whatever it is on: what comes later is newer."""
+    async def newest(self, subject: str, *, before: float | None = None) -> int:
+        """The newest sequence of the stream that stores `subject`, whatever it is on: what comes later is newer.
+
+        With `before`, in seconds since the epoch: one behind which stands all that came to `subject` from then on, by
+        the clock of the server, and nothing that came to it earlier.
+        """
 
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """Remove every record that matches `subject`, up to this sequence if one is given."""
@@ -179,6 +183,16 @@ class Bus(Protocol):
 
     def publish(self, subject: str, payload: bytes) -> None:
         """Send to whoever listens now; on a subject of a stream it is stored too, without a receipt."""
+
+    def post_record(self, subject: str, payload: bytes) -> None:
+        """Store a record, after those that were posted before, for whoever need not know when: no task, no waiting.
+
+        It outlasts the loss of the connection and of the server. After such a loss it may be stored twice, so readers
+        must know it again by what is in it.
+        """
+
+    async def posted(self, subject: str) -> None:
+        """Return when the records are stored that were posted under this subject, but for a few on their way."""
 
     def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
         """Call back with (subject, payload) for every message that matches."""

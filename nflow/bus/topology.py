@@ -5,7 +5,9 @@ what differs is reported, and never changed: a stream belongs to everybody who u
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from nflow.bus.port import LEASE, JobQueue
 from nflow.errors import BusError, ServerRefused, StorageFull
@@ -27,6 +29,24 @@ _LOG_BYTES = 512 * 1024**2  # a stream's mark is reserved when it is created, so
 _CONSUMERS = 100_000  # the server's default is 1000; every queue has one for each Python and priority
 _PULLS = 20_000  # every idle worker has a few outstanding
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLimits:
+    """How much of the logs is kept. None: as the server has it, or as usual where nothing is there yet."""
+
+    size_bytes: int | None = None  #: of all runs together
+    age: float | None = None  #: seconds
+
+    def fields(self) -> Config:
+        """Those that are given, as the server's API takes them."""
+        size: Config = {} if self.size_bytes is None else {"max_bytes": self.size_bytes}
+        if self.age is None:
+            return size
+        return {**size, "max_age": 0 if self.age == math.inf else int(self.age * _SECOND)}
+
+
+USUAL_LOGS = LogLimits()
+
 _STREAM_OF_KIND = {"job": "jobs", "event": "events", "blob": "blobs", "log": "logs", "dead": "dead"}
 _NEEDED = ("retention", "storage", "subjects", "allow_direct", "republish", "max_msgs_per_subject", "allow_msg_ttl")
 
@@ -36,7 +56,7 @@ _CONSUMER_EXISTS = 10148
 _NO_ROOM = frozenset({10023, 10028, 10047})
 
 
-def streams(namespace: str, replicas: int = 1) -> list[Config]:
+def streams(namespace: str, replicas: int = 1, logs: LogLimits = USUAL_LOGS) -> list[Config]:
     """Every stream of `namespace`, as the server's API takes it."""
     return [
         _stream(namespace, "job", replicas, retention="workqueue", max_consumers=_CONSUMERS),
@@ -47,9 +67,8 @@ def streams(namespace: str, replicas: int = 1) -> list[Config]:
             "log",
             replicas,
             discard="old",
-            max_age=_LOG_AGE,
-            max_bytes=_LOG_BYTES,
             republish=_pushes(namespace, "log"),
+            **{"max_age": _LOG_AGE, "max_bytes": _LOG_BYTES, **logs.fields()},
         ),
         _stream(namespace, "dead", replicas, republish=_pushes(namespace, "dead")),
         _bucket(namespace, "runs", replicas),
@@ -110,14 +129,18 @@ def pushed(namespace: str, subject: str) -> str:
     return f"{namespace}.pushed.{kind}.{rest}"
 
 
-async def ensure(call: Call, namespace: str, replicas: int = 1) -> list[str]:
+async def ensure(call: Call, namespace: str, replicas: int = 1, logs: LogLimits = USUAL_LOGS) -> list[str]:
     """Create what is missing, all at once; the differences of what is there already, in words.
+
+    Limits of the logs that nobody has set here may be any: another one has.
 
     Raises:
         ServerRefused: a stream of that name or subject is there and cannot serve.
         StorageFull: there is no room for a new stream.
     """
-    differences = await asyncio.gather(*(_ensure_stream(call, config) for config in streams(namespace, replicas)))
+    free = frozenset({"max_age", "max_bytes"} - set(logs.fields()))
+    wanted = streams(namespace, replicas, logs)
+    differences = await asyncio.gather(*(_ensure_stream(call, config, free) for config in wanted))
     return [line for lines in differences for line in lines]
 
 
@@ -173,18 +196,36 @@ def _pushes(namespace: str, kind: str) -> Config:
     return {"src": source, "dest": pushed(namespace, source)}
 
 
-async def _ensure_stream(call: Call, config: Config) -> list[str]:
+async def set_log_limits(call: Call, namespace: str, logs: LogLimits) -> list[str]:
+    """Let the stream of the logs have these limits; what that has changed, in words.
+
+    Raises:
+        ServerRefused: it does not allow it.
+    """
+    name = f"{namespace}_{_STREAM_OF_KIND['log']}"
+    there = (await call(f"STREAM.INFO.{name}", {})).get("config")
+    before = there if isinstance(there, dict) else {}
+    changes = {key: value for key, value in logs.fields().items() if before.get(key) != value}
+    if changes:
+        match _error(await call(f"STREAM.UPDATE.{name}", before | changes)):
+            case _, text:
+                raise ServerRefused(f"The server does not change the stream {name}: {text}.")
+    return [f"{name}: {key} is {value} now; it was {before.get(key)}." for key, value in changes.items()]
+
+
+async def _ensure_stream(call: Call, config: Config, free: frozenset[str]) -> list[str]:
+    """Create it, or compare it, but for what is `free` to differ."""
     name = str(config["name"])
     match _error(await call(f"STREAM.CREATE.{name}", config)):
         case None:
             return []
         case code, _ if code == _NAME_IN_USE:
             there = await call(f"STREAM.INFO.{name}", {})
-            return _compared(name, config, there)
+            return _compared(name, config, there, free)
         case code, text if code in _NO_ROOM:
             there = await call(f"STREAM.INFO.{name}", {})
             if _error(there) is None:  # a full server says so before it looks whether the stream is there already
-                return _compared(name, config, there)
+                return _compared(name, config, there, free)
             raise StorageFull(_no_room(config, text))
         case code, text if code == _SUBJECTS_OVERLAP:
             raise ServerRefused(
@@ -200,12 +241,17 @@ def _no_room(config: Config, text: str) -> str:
     return f"The server has no room for the stream {config['name']}{needed}: {text}. {MAKE_ROOM}"
 
 
-def _compared(name: str, config: Config, there: Config) -> list[str]:
+def _compared(name: str, config: Config, there: Config, free: frozenset[str]) -> list[str]:
     """The harmless differences of an existing stream."""
     needed = {key: config.get(key) for key in _NEEDED}
     if harmful := _differences(f"The stream {name}", needed, there):
         raise ServerRefused(f"{harmful[0]} nflow cannot use it: choose another namespace, or mend the stream.")
-    return _differences(f"The stream {name}", config, there)
+    fixed = {key: value for key, value in config.items() if key not in free}
+    hint = " Change the setting, or the stream: nflow server apply."
+    return [
+        line + (hint if " max_" in line and name.endswith(f"_{_STREAM_OF_KIND['log']}") else "")
+        for line in _differences(f"The stream {name}", fixed, there)
+    ]
 
 
 def _differences(what: str, wanted: Config, answer: Config) -> list[str]:

@@ -15,6 +15,7 @@ from nflow.cli.doctor import doctor
 from nflow.cli.edge import DEBUG, guarded
 from nflow.cli.files import check, examples, listing
 from nflow.cli.files.reading import leave
+from nflow.cli.logs import events, logs
 from nflow.cli.run import retry, run, start
 from nflow.cli.store import store
 from nflow.cli.top import top
@@ -55,13 +56,15 @@ app.command("start")(start.start)
 app.command("stop")(stop.stop)
 app.command("retry")(retry.retry)
 app.command("status")(status.status)
+app.command("logs")(logs.logs)
+app.command("events")(events.events)
 app.command("list")(listing.list_)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
 app.command("top")(top.top)
 app.command("worker")(worker.worker)
 app.command("workers")(worker.workers)
-app.command("server")(server.server)
+app.add_typer(server.app, name="server")
 app.add_typer(store.app, name="store")
 app.add_typer(dead.app, name="dead")
 app.add_typer(examples.app, name="examples")

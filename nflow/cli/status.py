@@ -11,12 +11,16 @@ from nflow.cli.console.table import print_json, print_table
 from nflow.cli.console.times import when
 
 if TYPE_CHECKING:
-    from nflow.client import Client
     from nflow.config import Settings
     from nflow.engine.runs import RunEntry
+    from nflow.runs import Runs
     from nflow.view.run import RunView
 
 _STYLES = {"succeeded": "green", "failed": "red", "stopped": "yellow", "stopping": "yellow", "running": "cyan"}
+
+#: States of a run that knows of no stop, and what is said if there is one all the same.
+_UNSTOPPED = ("waiting", "running")
+_STOP = "stop asked for"
 
 #: Ended runs that are listed unless all are asked for.
 RECENT = 10
@@ -48,39 +52,53 @@ def status(
         from nflow.cli.follow.screen import screen  # noqa: PLC0415
         from nflow.cli.follow.summary import failures  # noqa: PLC0415
 
-        screen("").summary(failures(view, with_output=True))
+        screen("").summary(failures(shown[0].run, view, with_output=True))
 
 
 async def _entries(settings: "Settings", run: str | None) -> "tuple[list[RunEntry], RunView | None, float]":
     """The entries; of a single run all that is known of it as well; the server's time."""
+    import asyncio  # noqa: PLC0415 - as the next, nothing that --help needs
+
     from nflow.cli.queues.waiting import explained  # noqa: PLC0415 - the bus is needed only from here on
-    from nflow.client import Client  # noqa: PLC0415
+    from nflow.runs import Runs  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
-        client = Client(engine)
+        client = Runs(engine)
         now = await engine.bus.server_time()
         if run is None:
-            return await explained(engine, await client.runs(), closely=False), None, now
+            entries = await explained(engine, await client.all(), closely=False)
+            return await asyncio.gather(*(_asked_to_stop(client, entry) for entry in entries)), None, now
         entry = await client.find(run)
         view = await _view(client, entry)
-        return [_told_to_stop(each, view) for each in await explained(engine, [entry], closely=True)], view, now
+        return [_told(each, view) for each in await explained(engine, [entry], closely=True)], view, now
 
 
-async def _view(client: "Client", entry: "RunEntry") -> "RunView":
-    from nflow.cli.follow.following import view_of_known  # noqa: PLC0415
-    from nflow.client import Following  # noqa: PLC0415
+async def _view(client: "Runs", entry: "RunEntry") -> "RunView":
+    from nflow.runs import Following, view_of_known  # noqa: PLC0415
 
     view = await view_of_known(client.engine, entry.run)
     async with Following(client.engine, client.engine.subjects.run_events(entry.run), view.take):
         return view
 
 
-def _told_to_stop(entry: "RunEntry", view: "RunView") -> "RunEntry":
-    """The entry; where nobody has taken in yet that the run is to stop, with that as its reason."""
-    if entry.state not in ("waiting", "running") or view.stopping is None or view.finished is not None:
+def _told(entry: "RunEntry", view: "RunView") -> "RunEntry":
+    """The entry; its reason is all that a person should know of a run that seems to go well."""
+    from nflow.cli.follow.summary import stopped_dags  # noqa: PLC0415
+
+    told = stopped_dags(view)
+    if view.finished is None:
+        if view.retrying:
+            told.insert(0, f"retrying {view.retrying} {'task' if view.retrying == 1 else 'tasks'}")
+        if view.stopping is not None and entry.state in _UNSTOPPED:  # nobody has taken that in yet
+            told.insert(0, _STOP)
+    return replace(entry, reason="; ".join(filter(None, (*told, entry.reason))))
+
+
+async def _asked_to_stop(client: "Runs", entry: "RunEntry") -> "RunEntry":
+    if entry.state not in _UNSTOPPED or not await client.is_asked_to_stop(entry.run):
         return entry
-    return replace(entry, reason="; ".join(filter(None, ("stop asked for", entry.reason))))
+    return replace(entry, reason="; ".join(filter(None, (_STOP, entry.reason))))
 
 
 def _whole(entry: "RunEntry", view: "RunView") -> dict[str, object]:

@@ -100,3 +100,4 @@ class FinishDag(Command):
     failed: int
     skipped: int
     cancelled: int
+    reason: str = ""  #: of a failure: which task failed first, and why

@@ -30,7 +30,7 @@ def reopen(run: DagRun, number: int, redo: Iterable[TaskId]) -> set[int]:
         The positions of the tasks that begin again. They all wait, even those that need not.
     """
     run.opening = number
-    run.stop = run.stopping = run.cause = None
+    run.stop = run.stopping = run.cause = run.failure = None
     redone = _redone(run, redo)
     run.renewed.update(dict.fromkeys(redone, number))
     again = _again(run, redone)

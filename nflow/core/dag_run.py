@@ -208,12 +208,15 @@ def _failed(run: DagRun, position: int, event: TaskFailed) -> list[Command]:
         return [_next_step(run, position) if run.stopping is not None else _wake_later(run, position)]
     run.move(position, TaskState.FAILED)
     reason = f"task {event.task!r} failed"
+    words = f"{reason}: {error.words}"
+    if run.failure is None or position < run.failure[0]:  # as declared, for events may be read in another order
+        run.failure = position, words[:REASON_LENGTH]
     match task.on_failure:
         case OnFailure.SKIP_SUCCESSORS:
             return _wake(run, position)
         case OnFailure.STOP_DAG:
             return _stop(run, reason)
-    return _stop(run, reason, _cause(run, event, f"{reason}: {error.words}", Status.FAILED))
+    return _stop(run, reason, _cause(run, event, words, Status.FAILED))
 
 
 def _succeeded(run: DagRun, position: int, event: TaskSucceeded) -> list[Command]:
@@ -373,4 +376,5 @@ def _finish(run: DagRun) -> FinishDag:
         failed=run.counts[TaskState.FAILED],
         skipped=run.counts[TaskState.SKIPPED],
         cancelled=run.counts[TaskState.CANCELLED],
+        reason=run.failure[1] if run.failure is not None else "",
     )

@@ -59,6 +59,7 @@ class DagRun:
     bases: dict[int, int] = field(init=False, default_factory=dict)  #: attempts before that, which do not count
     renewed: dict[int, int] = field(init=False, default_factory=dict)  #: openings in which tasks were to be done again
     missing: set[int] = field(init=False, default_factory=set)  #: outputs that are asked for again, and not at hand
+    failure: tuple[int, str] | None = field(init=False, default=None)  #: of the failed tasks the first one, and why
     cause: StopRun | None = field(init=False, default=None)  #: the task of this dag run that ends the whole run
 
     def __post_init__(self) -> None:

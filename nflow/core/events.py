@@ -96,6 +96,7 @@ class RunStarted(Event):
     directory: str = ""
     folder: str = ""
     keep_data: bool = False
+    has_file: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,7 @@ class DagFinished(Event):
     skipped: int = 0
     cancelled: int = 0
     opening: int = 0  #: the number of the `RunRetried` that last reopened it: an earlier end does not end it again
+    reason: str = ""  #: of a failure: which task failed first, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

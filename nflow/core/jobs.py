@@ -39,6 +39,7 @@ class WorkflowJob(Job):
     parameters: Mapping[str, Ref] = field(default_factory=dict)
     keep_data: bool = False  #: keep the store and the blobs of the run though it succeeds
     reopening: Reopening | None = None  #: None: it is to begin
+    has_file: bool = True  #: the workflow is a file in `folder`; else a program made it, whose file is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,8 +115,8 @@ def _take_of_unfinished(
             return _recorded_as_started(run, key, dag)
         case DagRefused(key=key, opening=opening):
             return _recorded_as_refused(run, key) if opening >= run.opening else []
-        case DagFinished(dag=dag, status=status, opening=opening):
-            return _dag_finished(run, dag, status) if opening >= run.openings.get(dag, 0) else []
+        case DagFinished(dag=dag, opening=opening):
+            return _dag_finished(run, event) if opening >= run.openings.get(dag, 0) else []
         case StopRequested(dag=dag):
             return _stop_requested(run, event) if dag is None else _stop_of_dag_requested(run, event, dag)
 
@@ -236,14 +236,16 @@ def _recorded_as_refused(run: WorkflowRun, key: str) -> list[Command]:
     return []
 
 
-def _dag_finished(run: WorkflowRun, dag: DagId, status: Status) -> list[Command]:
+def _dag_finished(run: WorkflowRun, event: DagFinished) -> list[Command]:
+    dag = event.dag
     if dag in run.ended:
         return []
-    run.ended[dag] = status
+    run.ended[dag] = event.status
     run.running.pop(dag, None)
     run.stops.pop(dag, None)
-    if status is Status.FAILED:
+    if event.status is Status.FAILED:
         run.first_failed = run.first_failed or dag
+        run.failures[dag] = event.reason
     _count(run, dag)
     _forget_request(run, dag)
     return []
@@ -337,5 +339,8 @@ def _finish(run: WorkflowRun) -> FinishRun:
         failed = run.first_failed is not None or run.stop.status is Status.FAILED
         return FinishRun(status=Status.FAILED if failed else Status.STOPPED, reason=run.stop.reason)
     if run.first_failed is not None:
-        return FinishRun(status=Status.FAILED, reason=f"{run.first_failed} failed")
+        why = run.failures.get(run.first_failed)
+        return FinishRun(
+            status=Status.FAILED, reason=f"{run.first_failed}: {why}" if why else f"{run.first_failed} failed"
+        )
     return FinishRun(status=Status.SUCCEEDED, reason="")

@@ -54,6 +54,7 @@ class WorkflowRun:
     unseen: dict[str, Event] = field(init=False, default_factory=dict)  #: answers not yet read from the log, by key
     running: dict[DagId, None] = field(init=False, default_factory=dict)  #: in the order of their start
     ended: dict[DagId, Status] = field(init=False, default_factory=dict)
+    failures: dict[DagId, str] = field(init=False, default_factory=dict)  #: why dag runs failed, where that is known
     first_failed: DagId | None = field(init=False, default=None)
     highest: dict[DagName, int] = field(init=False, default_factory=dict)
     stop: StopRequested | None = field(init=False, default=None)  #: of the whole run; the first one counts

@@ -246,6 +246,7 @@ class DagDriver(Driver):
             skipped=command.skipped,
             cancelled=command.cancelled,
             opening=opening,
+            reason=command.reason,
         )
         with suppress(Conflict):  # an earlier driver of this dag run had come so far
             await self.engine.bus.append(

@@ -98,6 +98,10 @@ class DeadLetter:
     @property
     def what(self) -> str:
         """What the job asks for, in words."""
+        if not self.seq:
+            return "a job that nobody knows, for its letter cannot be read"
+        if not self.run:
+            return f"a {self.kind} job of no run" if self.kind else "a job of no run"
         match self.kind:
             case "task":
                 return f"task {self.dag}/{self.task} of run {self.run}, attempt {self.attempt}"

@@ -4,6 +4,7 @@ Both may be done any number of times, by any number of drivers and clients: the 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from nflow.bus.port import Bus, Guard
 from nflow.core.events import DagFinished, DagReopened, Event, StopRequested
@@ -56,6 +57,8 @@ async def last_end_of(engine: Engine, run: RunId, dag: DagId) -> tuple[int, DagF
 async def enqueue_anew(bus: Bus, subject: str, job: Job, is_over: Callable[[Job], bool]) -> bool:
     """Put `job` into its queue, in place of an earlier one whose work is over but for its removal.
 
+    The new one is stored before the earlier one goes: at no moment is there none.
+
     Returns:
         False where one stands there that is not over.
     """
@@ -65,5 +68,8 @@ async def enqueue_anew(bus: Bus, subject: str, job: Job, is_over: Callable[[Job]
             continue
         if not is_over(unpack_job(there.payload)):
             return False
-        await bus.purge(subject, through=there.seq)  # that very one: somebody else may put his there meanwhile
+        with suppress(Conflict):  # that one has gone meanwhile, or somebody else was faster
+            await bus.append(subject, pack_job(job), expect=there.seq)
+            await bus.purge(subject, through=there.seq)
+            break
     return True

@@ -104,6 +104,7 @@ def job_of(past: Past, reopening: Reopening) -> WorkflowJob:
         submitted=started.submitted or past.entry.submitted,
         parameters=started.parameters,
         keep_data=started.keep_data,
+        has_file=started.has_file,
         reopening=reopening,
     )
 

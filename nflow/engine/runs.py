@@ -141,11 +141,12 @@ class RunIndex:
         Raises:
             RunNotFound: there is none, or several begin so.
         """
+        if text != LAST and (named := await self.get(RunId(text))) is not None:
+            return named  # by far the most are asked for by their whole id, and reading all takes its time
         entries = await self.all()
         found = entries[-1:] if text == LAST else [entry for entry in entries if entry.run.startswith(text)]
-        exact = [entry for entry in found if entry.run == text]
-        if len(exact or found) == 1:
-            return (exact or found)[0]
+        if len(found) == 1:
+            return found[0]
         if not found:
             raise RunNotFound(f"No run begins with '{text}'. `nflow status --all` lists the runs that are known.")
         several = ", ".join(entry.run for entry in found[:5])

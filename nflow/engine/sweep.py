@@ -136,6 +136,8 @@ class Sweep:
         logged = await self._runs_in(self._subjects.owns())
         holding = await self._runs_in(self._subjects.blobs())
         holding |= await self._runs_in(self._subjects.kv_under("store"))
+        # A database may have runs of other servers: they are none of this one's.
+        holding |= await self._engine.store.runs() & (logged | set(entries))
         for run in sorted((logged | holding | set(entries)) - going_on):
             entry = entries.get(run)
             holds = run in holding or (entry is not None and entry.keeps_data)
@@ -223,6 +225,7 @@ class Sweep:
         await self._engine.store.drop(run)
         await self._engine.blobs.drop(run)
         await self._engine.bus.purge(self._subjects.lines_of(run))
+        await self._engine.bus.purge(self._subjects.dead_of(run))
         await self._engine.index.remove(run)
         await self._engine.bus.purge(self._subjects.run_events(run))
         self._swept.histories += 1

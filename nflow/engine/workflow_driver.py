@@ -8,17 +8,16 @@ from nflow.core import workflow_run
 from nflow.core.commands import Command, FinishRun, StartDag, StopDag
 from nflow.core.commands import Record as RecordEvents
 from nflow.core.events import DagRequested, Event, RunFinished, RunRetried, RunStarted, Status, StopRequested
-from nflow.core.ids import DagId
-from nflow.core.jobs import DagJob, Reopening, WorkflowJob
+from nflow.core.jobs import DagJob, WorkflowJob
 from nflow.core.jobs import Job as Message
 from nflow.core.spec import WorkflowSpec
 from nflow.core.workflow_run import WorkflowRun
-from nflow.engine import deadline
 from nflow.engine.deadline import Deadline
 from nflow.engine.driver import Driver
 from nflow.engine.engine import Engine
 from nflow.engine.log import events_of
-from nflow.engine.reopening import enqueue_anew, reopen_dag
+from nflow.engine.reopening import enqueue_anew
+from nflow.engine.resumption import Resumption
 from nflow.engine.runs import AT_THE_END, RunEntry
 from nflow.wire.messages import pack_events, pack_job
 
@@ -29,22 +28,21 @@ class WorkflowDriver(Driver):
     _machine: WorkflowRun
     _spec: WorkflowSpec
     _deadline: Deadline
+    _resumption: Resumption
 
     def __init__(self, engine: Engine, job: Job, message: WorkflowJob) -> None:
         super().__init__(engine, job, message.run, None)
         self._message = message
         self._started: float | None = None
         self._finished: tuple[RunFinished, float] | None = None
-        self._starting = self._finishing = self._reopening = False
+        self._starting = self._finishing = False
         self._noting = asyncio.Lock()  # one that is held up must not overwrite the next one
-        self._reopenings: dict[tuple[DagId, int], asyncio.Task[None]] = {}
-        self._stops: list[StopRequested] = []  # that are meant for the run as it goes on, and came before it did
-        self._reopened_at = 0  # the sequence of the record that this driver reopened the run with
 
     async def _prepare(self) -> None:
         self._spec = await self.engine.specs.get(self._message.spec)
         self._machine = WorkflowRun(self.run, self._spec)
         self._deadline = Deadline(self, self._spec.deadline)
+        self._resumption = Resumption(self, self._machine, self._message.reopening)
 
     def _apply(self, event: Event, record: Record) -> list[Command]:
         before = self._machine.state
@@ -58,11 +56,10 @@ class WorkflowDriver(Driver):
         elif isinstance(event, RunRetried) and event.number > self._machine.opening:
             self._finished, self._finishing = None, False
             if self.live:
-                self._reopened_at = record.seq
-                self.record(self._later_stops())
+                self._resumption.note_retried(record)
                 self.spawn(self._go_on())
         elif isinstance(event, StopRequested):
-            self._note_stop(event, record)
+            self._resumption.note_stop(event, record, has_ended=self._finished is not None)
         commands = workflow_run.apply(self._machine, event)
         if self.live and isinstance(event, RunStarted | RunRetried):
             self._deadline.watch()
@@ -72,12 +69,10 @@ class WorkflowDriver(Driver):
 
     def _outstanding(self) -> list[Command]:
         if self._finished is not None:
-            reopening = self._message.reopening
-            if reopening is None or reopening.number <= self._machine.opening:
+            if self._resumption.is_due:
+                self._resumption.begin()
+            else:
                 self.spawn(self._close_run(*self._finished))
-            elif not self._reopening:
-                self._reopening = True
-                self.spawn(self._reopen(reopening))
             return []
         if self._started is None:
             if not self._starting:
@@ -133,40 +128,9 @@ class WorkflowDriver(Driver):
             directory=self._message.directory,
             folder=self._message.folder,
             keep_data=self._message.keep_data,
+            has_file=self._message.has_file,
         )
         self.record([started])
-
-    async def _reopen(self, reopening: Reopening) -> None:
-        """Give parameters their new values, then say that the run goes on; what follows comes back as an event."""
-        for name, value in reopening.parameters.items():
-            await self.engine.store.set(self.run, name, value)
-        machine = self._machine
-        again = [*workflow_run.can_be_reopened(machine), *(dag for dag in reopening.redo if dag in machine.ended)]
-        left = set(reopening.superseded)
-        retried = RunRetried(
-            number=reopening.number,
-            by=reopening.by,
-            dags=tuple(dict.fromkeys(dag for dag in again if dag not in left)),
-            redo=reopening.redo,
-            superseded=reopening.superseded,
-            parameters=reopening.parameters,
-        )
-        self.record([retried, *self._later_stops()])
-
-    def _note_stop(self, stop: StopRequested, record: Record) -> None:
-        """Keep a stop that was asked for after the retry was, but stands before its record in the log."""
-        reopening = self._message.reopening
-        if stop.by == deadline.BY:  # of the time before, and late: the run that goes on has a deadline of its own
-            return
-        if self._finished is not None and reopening is not None and record.seq > reopening.after:
-            self._stops.append(stop)
-        elif record.seq < self._reopened_at:
-            self.record([stop])  # it came too late to be written with it
-
-    def _later_stops(self) -> list[StopRequested]:
-        """Those that have not been written down yet."""
-        stops, self._stops = self._stops, []
-        return stops
 
     async def _go_on(self) -> None:
         """The run has just been reopened: begin, should that never have been done, and find what was let go."""
@@ -174,20 +138,9 @@ class WorkflowDriver(Driver):
             await self._start()
         await self._look_up()
 
-    async def _reopen_dag(self, dag: DagId) -> None:
-        """Return when the log of a dag run says that it was reopened, if it was."""
-        number = self._machine.openings.get(dag, 0)
-        if not number:
-            return
-        if (dag, number) not in self._reopenings:
-            redo = self._machine.redo.get(dag, ())
-            writing = reopen_dag(self.engine, self.run, dag, number=number, redo=redo, guard=self.guard)
-            self._reopenings[dag, number] = self.spawn(writing)
-        await asyncio.shield(self._reopenings[dag, number])
-
     async def _start_dag(self, command: StartDag) -> None:
         await self.recorded()
-        await self._reopen_dag(command.dag)
+        await self._resumption.reopen_dag(command.dag)
         request = workflow_run.request_of(self._machine, command.key)
         job = DagJob(
             run=self.run,
@@ -213,7 +166,7 @@ class WorkflowDriver(Driver):
         await enqueue_anew(self.engine.bus, subject, job, is_over)
 
     async def _stop_dag(self, command: StopDag) -> None:
-        await self._reopen_dag(command.dag)
+        await self._resumption.reopen_dag(command.dag)
         stop = StopRequested(
             reason=command.reason,
             by=command.by,

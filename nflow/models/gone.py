@@ -6,7 +6,7 @@ Names of the machinery are gone on purpose. A module hands names that it does no
 from importlib.util import find_spec
 
 _CONTEXT = "In a task, `context` says where it runs; from outside `nflow status --json` does."
-_PYTHON = "To start runs from Python, see docs/coming-from-lightflow.md, 'From Python'."
+_PYTHON = "To start runs from Python, use `nflow.Client`: docs/coming-from-lightflow.md, 'From Python'."
 _STORE = "A task has its `store` as an argument; from outside there is `nflow store`."
 _SIGNAL = "A task has its `signal` as an argument; from outside there is `nflow stop`."
 _STATUS = "From outside, `nflow status --json` and `nflow run --json` tell of runs."

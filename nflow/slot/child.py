@@ -46,7 +46,7 @@ def main() -> None:
             _flush()
             if not pipe.is_ours:
                 os._exit(0)  # a process that the task has forked came back from its code: only one may speak for it
-            pipe.send(how, outcome)
+            pipe.send(how, outcome, _has_left_threads())
 
 
 class _Home:
@@ -73,6 +73,15 @@ class _Home:
             met.dismiss()
             met.forget()
         self._neighbours = Neighbours(folder, job.workflow).welcome()
+
+
+def _has_left_threads() -> bool:
+    """Whether the task has left a thread behind that it should have joined: it may go on to print, and for ever.
+
+    Threads that are daemons are mostly libraries' own, and wait for their next use.
+    """
+    main = threading.main_thread()
+    return any(thread is not main and not thread.daemon for thread in threading.enumerate())
 
 
 def _flush() -> None:

@@ -25,6 +25,9 @@ from nflow.wire.values import inline
 
 _log = logging.getLogger(__name__)
 
+#: Where the name of a run stands in subjects of the store.
+_RUN = 2
+
 #: So many elements, or amounts, of one key are summed up by whoever reads them.
 MANY = 256
 
@@ -129,6 +132,12 @@ class KvStore:
         """Set the parameters of a run, each under its name."""
         for name, value in values.items():
             await self.set(run, name, value)
+
+    async def runs(self) -> frozenset[RunId]:
+        """See the port."""
+        heads = await self._bus.heads(self._subjects.kv_under("store"), _RUN + 1)
+        names = (name_of(head.split(".")[_RUN]) for head in heads)
+        return frozenset(RunId(name) for name in names if name is not None)
 
     async def drop(self, run: RunId) -> None:
         """Forget all data of a run."""

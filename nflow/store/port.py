@@ -78,5 +78,8 @@ class Store(Protocol):
     async def seed(self, run: RunId, values: Mapping[str, Ref]) -> None:
         """Set the parameters of a run, each under its name."""
 
+    async def runs(self) -> frozenset[RunId]:
+        """The runs that have data here; where several servers share a database, those of all of them."""
+
     async def drop(self, run: RunId) -> None:
         """Forget all data of a run."""

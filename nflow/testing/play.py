@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 from nflow.bus.clock import SystemClock
 from nflow.bus.memory import MemoryBus, MemoryServer
-from nflow.client import Client
 from nflow.core.events import RunFinished
 from nflow.core.ids import RunId, WorkerId
 from nflow.engine.engine import Engine
@@ -21,6 +20,7 @@ from nflow.errors import NflowError, UsageError
 from nflow.models.dag import Dag
 from nflow.models.parameters import Parameters
 from nflow.models.workflow import Workflow, assembled, find, load
+from nflow.runs import Runs
 from nflow.store.kv import KvStore
 from nflow.testing.loop import VirtualTimeLoop
 from nflow.testing.modules import modules_restored, neighbours_found, paths_restored
@@ -117,13 +117,13 @@ async def _perform(
 ) -> Played:
     server = MemoryServer(SystemClock(), epoch=time.time(), lease=None)
     async with _engine(server, "client") as engine, _working(server, workflow, stage, slots):
-        client = Client(engine)
+        client = Runs(engine)
         run = await client.submit(workflow, parameters, keep_data=True)
         finished = await _ended(client, run)
         return await played(engine, workflow, run, finished, stage)
 
 
-async def _ended(client: Client, run: RunId) -> RunFinished:
+async def _ended(client: Runs, run: RunId) -> RunFinished:
     try:
         async with asyncio.timeout(LONGEST):
             return await client.wait(run)
@@ -159,7 +159,9 @@ async def _working(
         slots.append(await ThreadSlot.started(stage))
         return slots[-1]
 
-    duties = Duties(queues=tuple(dict.fromkeys(("workflow", *workflow.queues))), slots=SLOTS, listed=False)
+    duties = Duties(
+        queues=tuple(dict.fromkeys(("workflow", *workflow.queues))), slots=SLOTS, listed=False, reminds=False
+    )
     async with _engine(server, "play") as engine:
         worker = Worker(engine, duties, start_slot=start_slot)
         try:

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, suppress
 
 from nflow.bus.paging import all_records
 from nflow.bus.port import Page, QueueState, Record
-from nflow.client import Client, Following
 from nflow.core.events import Event, RunRetried, RunStarted
 from nflow.core.ids import RunId
 from nflow.core.spec import WorkflowSpec
@@ -21,6 +20,7 @@ from nflow.engine.log import readable
 from nflow.engine.runs import RunEntry
 from nflow.engine.serving import served_by
 from nflow.errors import BlobLost, BusError, NflowError
+from nflow.runs import Following, Runs
 from nflow.top.model import Link, Model
 from nflow.top.opened import Opened
 from nflow.top.queues import Fill
@@ -67,7 +67,7 @@ class Feed:
         """
         self.engine = engine
         self.model = model
-        self.client = Client(engine)
+        self._runs = Runs(engine)
         self.grace = grace
         self.visible: tuple[RunId, ...] = ()  #: runs that a person sees, whose logs come first
         self._gauge = gauge
@@ -165,11 +165,11 @@ class Feed:
 
     async def stop(self, run: RunId, *, is_urgent: bool = False) -> None:
         """Ask a run to stop; in urgent cases, running tasks are killed at once."""
-        await self.client.stop(run, grace=0.0 if is_urgent else self.grace)
+        await self._runs.stop(run, grace=0.0 if is_urgent else self.grace)
 
     async def retry(self, run: RunId) -> None:
         """Let a run go on that has ended. Raises UsageError where it cannot."""
-        await self.client.retry(run)
+        await self._runs.retry(run)
 
     # --- what comes ---
 

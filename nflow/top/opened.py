@@ -6,15 +6,15 @@ from collections import deque
 from contextlib import suppress
 
 from nflow.bus.port import Page, Record
-from nflow.client import Following
 from nflow.core.events import Event, RunStarted
 from nflow.core.ids import DagId, RunId, TaskId
 from nflow.engine.engine import Engine
 from nflow.engine.log import Follower, readable
 from nflow.errors import BusError, MessageError, NflowError
+from nflow.runs import Following
 from nflow.top.tree import Leaf, Plan
 from nflow.view.detail import RunDetail, retries_of
-from nflow.wire.lines import Line, unpack_lines
+from nflow.wire.lines import Line, unpack_passage
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Opened:
         self.detail = RunDetail(run=run)
         self.plan = Plan()
         self.lines: deque[Line] = deque(maxlen=LINES)  #: the last ones of the task that is looked at
+        self._known: deque[tuple[str, int]] = deque(maxlen=LINES)  # passages that were taken
         self.version = 0  #: grows with everything that comes
         self._engine = engine
         self._run = run
@@ -109,6 +110,11 @@ class Opened:
         return after
 
     def _on_lines(self, record: Record) -> None:
-        self.version += 1
         with suppress(MessageError):
-            self.lines.extend(unpack_lines(record.payload)[1])
+            passage = unpack_passage(record.payload)
+            key = passage.sender, passage.number
+            if passage.sender and key in self._known:  # its worker has sent it twice, over an outage
+                return
+            self._known.append(key)
+            self.version += 1
+            self.lines.extend(passage.lines)

@@ -42,6 +42,9 @@ Retries: TypeAlias = Mapping[tuple[DagName, TaskId], RetrySpec]
 #: Failures that are kept with their tracebacks; of a fan-out that fails 10 000 times the rest is but counted.
 MOST_FAILURES = 5
 
+#: What stands for a dag in the subjects of the workflow's own log.
+_WORKFLOW = "_"
+
 #: Dag runs in flight that a frame names.
 MOST_DAGS = 4
 
@@ -82,6 +85,8 @@ class _Dag:
 
     total: int
     running: dict[TaskId, None] = field(default_factory=dict)  # a dict, for it keeps the order of their starts
+    retrying: set[TaskId] = field(default_factory=set)  # between two attempts
+    is_stopping: bool = False
     settled: dict[TaskId, tuple[str, int]] = field(default_factory=dict)  # how, and in which attempt
     counts: Counter[str] = field(default_factory=Counter)
     tried: dict[TaskId, int] = field(default_factory=dict)  # attempts that are used up, of tasks that may have several
@@ -91,11 +96,13 @@ class _Dag:
         match event:
             case TaskStarted(task=task, attempt=attempt) if attempt > self.settled.get(task, ("", 0))[1]:
                 self._unsettle(task)
+                self.retrying.discard(task)
                 self.running[task] = None
             case TaskReleased(task=task):
                 self.running.pop(task, None)
             case TaskFailed(task=task) if not is_over:
                 self.running.pop(task, None)
+                self.retrying.add(task)
             case _ if (state := _ENDS.get(type(event))) is not None:
                 self._settle(event.task, state, getattr(event, "attempt", 0))
 
@@ -114,6 +121,7 @@ class _Dag:
 
     def _settle(self, task: TaskId, state: str, attempt: int) -> None:
         self.running.pop(task, None)
+        self.retrying.discard(task)
         if task not in self.settled:
             self.settled[task] = state, attempt
             self.counts[state] += 1
@@ -138,6 +146,7 @@ class RunView:
         self.finished: RunFinished | None = None
         self.opening = 0  #: how often it was retried
         self.stopping: str | None = None
+        self.stopped_dags: dict[str, str] = {}  #: those that somebody has stopped, as they were named, and who that was
         self.failures: list[Failure] = []  #: the first ones
         self.news: list[str] = []  #: what a person should be told once; for whoever tells it to clear
         self._sizes = sizes
@@ -156,6 +165,11 @@ class RunView:
     def dags(self) -> tuple[DagId, ...]:
         """The dag runs in flight, the oldest first."""
         return tuple(self._flying)
+
+    @property
+    def retrying(self) -> int:
+        """How many tasks wait for their next attempt."""
+        return sum(len(dag.retrying) for dag in self._flying.values())
 
     @property
     def seconds(self) -> float:
@@ -192,17 +206,26 @@ class RunView:
                 del self._flying[dag]
             case RunRetried():
                 self._reopen(event, record.at)
-            case StopRequested(reason=reason, dag=None):
-                self.stopping = self.stopping or reason
+            case StopRequested():
+                self._stop(event, record)
             case RunFinished():
                 self.finished, self.ended = event, record.at
             case TaskEvent():
                 self._take_of_task(event, self._dag_of(record))
 
+    def _stop(self, event: StopRequested, record: Record) -> None:
+        if event.dag is not None:
+            self.stopped_dags.setdefault(event.dag, event.by)
+        elif event_place(record.subject).dag == _WORKFLOW:
+            self.stopping = self.stopping or event.reason
+        elif (dag := self._dag(self._dag_of(record))) is not None:  # what the driver of the run told one dag run
+            dag.is_stopping = True
+
     def _reopen(self, event: RunRetried, at: float) -> None:
         self.opening, self.started = event.number, at
         self.finished = self.ended = self.stopping = None
         self.failures.clear()
+        self.stopped_dags.clear()
         for dag in event.superseded:  # whatever became of it, others take its place
             if dag in self._over:
                 self._counts -= self._over[dag].counts
@@ -241,7 +264,7 @@ class RunView:
         dag.tried[event.task] = max(
             dag.tried.get(event.task, 0), event.attempt + 1
         )  # a stop cancels it, and uses it up
-        if self.stopping is not None:
+        if self.stopping is not None or dag.is_stopping:
             return False
         what = event.error.words.partition("\n")[0].removesuffix(".")
         self.news.append(

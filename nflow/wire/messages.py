@@ -127,7 +127,7 @@ def _unpack(payload: bytes) -> Any:
     try:
         schema, body, *more = msgpack.unpackb(payload, use_list=False, unicode_errors="surrogatepass")
     except (ValueError, TypeError, msgpack.UnpackException) as error:
-        reason = str(error) or type(error).__name__
+        reason = str(error) or "they are no msgpack"  # some of its errors are without a word
         raise BrokenMessage(f"These {len(payload)} bytes are no message of nflow: {reason}") from error
     if schema == SCHEMA:
         return body

@@ -123,6 +123,10 @@ class Subjects:
         """The job to drive a workflow run."""
         return f"{self._jobs}workflow.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}"
 
+    def all_jobs(self) -> str:
+        """Whatever waits in a queue, or is in the hands of a worker."""
+        return f"{self._jobs}>"
+
     def workflow_jobs(self, run: RunId | None = None) -> str:
         """The jobs to drive a run, in whatever queue, or any run."""
         return f"{self._jobs}workflow.*.*.*.{'*' if run is None else token(run)}"
@@ -267,6 +271,10 @@ class Subjects:
         """Who sweeps writes here: nobody else does, while that record lives."""
         return f"{self._buckets}runs._sweep"
 
+    def reminder(self) -> str:
+        """Who looks for forgotten jobs writes here: nobody else does, while that record lives."""
+        return f"{self._buckets}runs._reminder"
+
     def swept_blobs(self) -> str:
         """A mark among the blobs: what is stored behind it is too young for this sweep."""
         return f"{self._blobs}_sweep"
@@ -280,6 +288,11 @@ class Subjects:
     def lines_of(self, run: RunId, dag: DagId | None = None) -> str:
         """What all tasks of a run, or of a dag run, print and log."""
         return f"{self._lines}{token(run)}.>" if dag is None else f"{self._lines}{token(run)}.{token(dag)}.>"
+
+    def lines_like(self, run: RunId, dag: str | None, task: str | None) -> str:
+        """What tasks of a run print and log, as narrow as names can make it: a dag without its number has many runs."""
+        where = token(dag) if dag is not None and ":" in dag else "*"
+        return f"{self._lines}{token(run)}.{where}.{'*' if task is None else token(task)}"
 
     def all_lines(self) -> str:
         """What all tasks of all runs print and log."""
@@ -301,6 +314,10 @@ class Subjects:
         """The letters of all jobs that could not be handled, or of those of a run."""
         return f"{self._dead}*.{'*' if run is None else token(run)}.*"
 
+    def dead_of(self, run: RunId) -> str:
+        """The letters of a run, with all pieces of their payloads."""
+        return f"{self._dead}*.{token(run)}.>"
+
     def holder(self, worker: WorkerId) -> str:
         """Where a worker answers whether a job is still its own."""
         return f"{self._holders}{token(worker)}"
@@ -314,6 +331,12 @@ def log_of(subject: str) -> str:
 def event_place(subject: str) -> EventPlace:
     """Take apart the subject of a record in a log."""
     return EventPlace(*subject.rsplit(".", 3)[1:])
+
+
+def line_place(subject: str) -> tuple[str, str]:
+    """The dag run and the task that wrote under this subject; of a name that is too long for one, what stands there."""
+    dag, task = subject.rsplit(".", 2)[1:]
+    return name_of(dag) or dag, name_of(task) or task
 
 
 def queue_of(head: str) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 """One task job, from the queue to its recorded outcome: claim, run, settle."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,6 +23,9 @@ from nflow.worker.stops import Stops
 #: A claimed task that finds no free slot for so long is given back, for a worker that has one.
 PATIENCE = 1.0
 
+#: Seconds for which the end of a task waits until what it has printed is stored.
+LAST_WORDS = 3.0
+
 
 class Execution:
     """One execution of an attempt, in this worker."""
@@ -32,6 +36,7 @@ class Execution:
         self.started = False  #: the claim may have been made
         self.begun = False  #: user code may have run
         self.log = means.engine.subjects.log(task.run, task.dag)
+        self._lines = means.engine.subjects.lines(task.run, task.dag, task.task)
         self._means = means
         self._pace = pace
         self._stops = stops
@@ -149,7 +154,7 @@ class Execution:
         try:
             outcome = await slot.run(
                 request,
-                subject=self._means.engine.subjects.lines(self.task.run, self.task.dag, self.task.task),
+                subject=self._lines,
                 attempt=self.task.attempt,
                 call=TaskCalls(self._means.engine, self._means.pool, self._means.watches, self.task),
             )
@@ -169,6 +174,9 @@ class Execution:
         return self.job.payload, given, code, claim.execution, means.engine.holdings.worker, means.host, terms
 
     async def _settle(self, claim: Claim, outcome: TaskEvent | bytes, slot: Slot) -> None:
+        with contextlib.suppress(TimeoutError):  # no outcome waits longer for what is but a line
+            async with asyncio.timeout(LAST_WORDS):
+                await self._means.engine.bus.posted(self._lines)  # so whoever hears of the end finds them all
         try:
             await claim.settle(outcome)
         except TooLarge as too_large:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from nflow.wire.frames import FrameReader, pack_frame
-from nflow.worker.capture import Capture, Pipe
+from nflow.worker.capture import MOST_BYTES, Capture, Pipe
 from nflow.worker.channel import Channel
 from nflow.worker.death import Death
 from nflow.worker.memory import OomKills, resident_bytes
@@ -61,6 +61,7 @@ class ProcessSlot(asyncio.Protocol):
         self._call: Call | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._dead = False
+        self._has_left_threads = False
         self._disconnected = asyncio.Event()
         self._burial = asyncio.ensure_future(self._bury())
 
@@ -145,6 +146,7 @@ class ProcessSlot(asyncio.Protocol):
                 case "log":
                     self.capture.log(*rest)
                 case "done" | "failed" if self._outcome is not None and not self._outcome.done():
+                    self._has_left_threads = rest[1]
                     self._outcome.set_result(Outcome(rest[0], kind == "failed"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -176,9 +178,10 @@ class ProcessSlot(asyncio.Protocol):
     def _silence(self) -> None:
         """The task is over: whoever still waits for an answer is a thread that it has left behind.
 
-        Such a thread would take the next task's requests for the answer, so its process takes no further task.
+        Such a thread would take the next task's requests for the answer, and any thread that goes on may print among
+        what the next task does, so their process takes no further task.
         """
-        if any(not call.done() for call in self._calls):
+        if self._has_left_threads or any(not call.done() for call in self._calls):
             self.kill()
         self._end_calls()
 
@@ -265,10 +268,12 @@ def _pipe(ours: contextlib.ExitStack, theirs: contextlib.ExitStack, *, to_child:
     return our_end, their_end
 
 
-async def start_slot(publish: Publish, spawned: Spawned, oom_kills: OomKills | None = None) -> ProcessSlot:
+async def start_slot(
+    publish: Publish, spawned: Spawned, oom_kills: OomKills | None = None, most_output: int = MOST_BYTES
+) -> ProcessSlot:
     """Connect to a child process that was spawned."""
     loop = asyncio.get_running_loop()
-    capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish)
+    capture = Capture(Pipe(spawned.out, "out"), Pipe(spawned.err, "err"), publish, most_output)
     capture.listen(loop)
     slot = ProcessSlot(
         spawned.process, spawned.stop, spawned.life, capture, Channel(spawned.bulk), oom_kills or OomKills()

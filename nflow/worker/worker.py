@@ -5,11 +5,12 @@ import platform
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
-from nflow import __version__
+from nflow._version import __version__
 from nflow.bus.port import Intake, Job, JobQueue
 from nflow.core.ids import WorkerId
 from nflow.engine.claims import Claimer
 from nflow.engine.engine import Engine
+from nflow.engine.forgotten import Reminder
 from nflow.engine.specs import code_cache
 from nflow.engine.sweep import Sweeper
 from nflow.programs.strays import end_strays
@@ -76,6 +77,7 @@ class Worker:
         )
         self._driving = {kind: Driving(engine) for kind in _DRIVEN}
         self._sweeper = None if duties.retention is None else Sweeper(engine, duties.retention)
+        self._reminder = Reminder(engine) if duties.reminds else None
         self._heartbeat = Heartbeat(
             engine, duties, lambda: (self.tasks, self.drives), __version__, Gauge(self._pool).load
         )
@@ -115,6 +117,8 @@ class Worker:
             self._heartbeat.start()
         if self._sweeper is not None:
             self._sweeper.start()
+        if self._reminder is not None:
+            self._reminder.start()
 
     async def drain(self) -> None:
         """Take no more, hand back what is only driven here, and return when the last task has ended."""
@@ -146,6 +150,8 @@ class Worker:
             spawned.discard()
         if self._sweeper is not None:
             await self._sweeper.close()
+        if self._reminder is not None:
+            self._reminder.close()
         await self._heartbeat.close()
         await self._engine.cache.close()
 
@@ -158,7 +164,7 @@ class Worker:
     async def _start_process(self) -> Slot:
         duties = self._duties
         spawned = self._spawned.pop() if self._spawned else spawn(duties.environment, duties.slot_memory)
-        return await start_slot(self._engine.bus.publish, spawned, self._oom_kills)
+        return await start_slot(self._engine.bus.post_record, spawned, self._oom_kills, duties.most_output)
 
 
 async def _end_strays(execution: str) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from benchmarks import costs, flow, monitor, store, values
+from benchmarks import costs, flow, lines, monitor, store, values
 from benchmarks.figure import HEADER, Effort, Figure, Result, line
 from benchmarks.station import BenchError
 from nflow.loop import run
@@ -57,6 +57,21 @@ FIGURES = (
         budget=5.0,
         floor="",
         measure=flow.takeover,
+    ),
+    Figure(
+        name="lines",
+        what="a task that prints 512 MB, 100 bytes a line",
+        unit="MB/s",
+        is_rate=True,
+        floor="",
+        measure=lines.flood,
+    ),
+    Figure(
+        name="line",
+        what="a line from its print to who follows it",
+        unit="ms",
+        floor="",
+        measure=lines.latency,
     ),
     Figure(
         name="cold-run",

@@ -8,8 +8,8 @@ from benchmarks import texts
 from benchmarks.figure import Effort, Pair
 from benchmarks.station import RUN_WITHIN, BenchError, Station
 from nflow.bus.port import Record
-from nflow.client import Following
 from nflow.core.events import Event, RunFinished, Status, TaskStarted
+from nflow.runs import Following
 
 #: Runs that are submitted at once, from one client.
 SUBMITS_IN_FLIGHT = 64
@@ -111,7 +111,7 @@ async def _run_many(station: Station, count: int) -> None:
             await station.client.submit(workflow)
 
     engine = station.client.engine
-    already = sum(1 for entry in await station.client.runs() if not entry.is_active)
+    already = sum(1 for entry in await station.client.all() if not entry.is_active)
     left += already
     try:
         async with asyncio.timeout(RUN_WITHIN), Following(engine, f"{engine.bus.namespace}.event.*._._log", on_event):

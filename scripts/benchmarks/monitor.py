@@ -15,10 +15,10 @@ from threading import Thread
 
 from benchmarks.figure import Effort, Pair
 from benchmarks.station import NFLOW, BenchError, Station, environment
-from nflow.client import Client, new_run_id
 from nflow.core.events import DagStarted, Event, Provenance, RunStarted, TaskStarted, TaskSucceeded
 from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.engine.runs import RunEntry
+from nflow.runs import Runs, new_run_id
 from nflow.wire.messages import pack_events
 
 #: Runs in the index, and those of them that move.
@@ -62,7 +62,7 @@ async def passing_events(effort: Effort) -> AsyncIterator[Pair]:
                 yield await _share(process, _events(station.client, runs, f"r{number}")), idle
 
 
-async def _many_runs(client: Client) -> list[RunId]:
+async def _many_runs(client: Runs) -> list[RunId]:
     """Runs of all ages; the newest move."""
     now = await client.engine.bus.server_time()
     runs = [new_run_id(now - RUNS + number) for number in range(RUNS)]
@@ -82,7 +82,7 @@ def _entry(run: RunId, now: float, state: str = "succeeded") -> RunEntry:
     )
 
 
-async def _events(client: Client, runs: list[RunId], prefix: str) -> None:
+async def _events(client: Runs, runs: list[RunId], prefix: str) -> None:
     """Tasks begin and end, evenly."""
     bus, subjects = client.engine.bus, client.engine.subjects
     began = time.monotonic()

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.floor import Floor, floor
-from nflow.client import Client
 from nflow.config import Settings, load
 from nflow.core.events import Status
 from nflow.models.workflow import Workflow
 from nflow.models.workflow import load as load_workflow
+from nflow.runs import Runs
 from nflow.server import attach
 from nflow.session import open_engine
 
@@ -39,7 +39,7 @@ class Station:
         """Make one that is not open yet; `variables` are added to the environment of its workers."""
         self._variables = dict(variables or {})
         self.folder = Path(tempfile.mkdtemp(prefix="nflow-bench-"))
-        self.client: Client
+        self.client: Runs
         self.floor: Floor
         self.workers: list[Process] = []
         self._stack = AsyncExitStack()
@@ -96,7 +96,7 @@ class Station:
     async def _open(self) -> None:
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         await self.start_worker()
-        self.client = Client(await self._stack.enter_async_context(open_engine(self.settings)))
+        self.client = Runs(await self._stack.enter_async_context(open_engine(self.settings)))
         attachment = await asyncio.to_thread(attach, self.settings)
         self._stack.callback(attachment.detach)
         self.floor = await self._stack.enter_async_context(floor(attachment.url, attachment.token))

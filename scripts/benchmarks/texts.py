@@ -147,3 +147,50 @@ def take(data, store, signal, context):
 dag = Dag("main_dag")
 dag.define({PythonTask(name="make", callback=make): PythonTask(name="take", callback=take)})
 """
+
+
+#: Prints so many megabytes as fast as its pipe takes them, and writes down how long that took.
+FLOOD = """
+import os
+import time
+from pathlib import Path
+
+from nflow.models import Dag, Option, Parameters
+from nflow.tasks import PythonTask
+
+parameters = Parameters([Option("out"), Option("megabytes", type=int)])
+
+
+def flood(data, store, signal, context):
+    some = (b"x" * 99 + b"\\n") * 640
+    began = time.monotonic()
+    for _ in range(store.get("megabytes") * 1_000_000 // len(some)):
+        rest = memoryview(some)
+        while rest:
+            rest = rest[os.write(1, rest):]
+    Path(store.get("out")).write_text(repr(time.monotonic() - began))
+
+
+dag = Dag("main_dag")
+dag.define({PythonTask(name="flood", callback=flood): None})
+"""
+
+#: Prints what time it is, at a steady pace.
+CLOCK = """
+import time
+
+from nflow.models import Dag, Option, Parameters
+from nflow.tasks import PythonTask
+
+parameters = Parameters([Option("lines", type=int)])
+
+
+def tell(data, store, signal, context):
+    for _ in range(store.get("lines")):
+        time.sleep(0.005)
+        print(time.time())
+
+
+dag = Dag("main_dag")
+dag.define({PythonTask(name="tell", callback=tell): None})
+"""

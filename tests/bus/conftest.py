@@ -29,6 +29,9 @@ class World(Protocol):
     async def until(self, event: asyncio.Event) -> None:
         """Return when it is set; time passes meanwhile, but never for ever."""
 
+    async def tick(self) -> None:
+        """Let what is stored from here on be later than what is there."""
+
     def time(self) -> float:
         """Seconds on this world's clock."""
 
@@ -47,6 +50,9 @@ class MemoryWorld:
                 return
             await self.clock.advance(0.1)
         raise TimeoutError("it never came")
+
+    async def tick(self) -> None:
+        await self.clock.advance(0.1)
 
     def time(self) -> float:
         return self.clock.time()
@@ -70,6 +76,9 @@ class NatsWorld:
     async def until(self, event: asyncio.Event) -> None:
         async with asyncio.timeout(PATIENCE):
             await event.wait()
+
+    async def tick(self) -> None:
+        """Its clock goes by itself."""
 
     def time(self) -> float:
         return asyncio.get_running_loop().time()

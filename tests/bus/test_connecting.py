@@ -1,8 +1,11 @@
 """Finding out at once whether a server can serve, and saying what is wrong when it cannot."""
 
+import math
+
 import pytest
 
 from nflow.bus.nats import connect
+from nflow.bus.topology import LogLimits
 from nflow.errors import ServerRefused, ServerTooOld, ServerUnreachable, StorageFull
 from tests.bus.conftest import NatsWorld
 from tests.servers import Server, free_port
@@ -71,10 +74,30 @@ async def test_a_harmless_difference_is_shown_and_left_alone(world):
     config.max_age = 3600.0
     await api.update_stream(config)
 
-    again = await world.connect(namespace="odd")
+    again = await world.connect(namespace="odd", logs=LogLimits(age=86400.0))
 
     assert any("odd_logs" in line and "max_age" in line for line in again.differences)
     assert (await api.stream_info("odd_logs")).config.max_age == 3600.0
+
+
+async def test_limits_of_the_logs_that_nobody_has_set_here_may_be_any(world):
+    await world.connect(namespace="free", logs=LogLimits(size_bytes=2_000_000, age=math.inf))
+
+    again = await world.connect(namespace="free")
+
+    assert again.differences == []
+
+
+async def test_limits_of_the_logs_are_changed_where_that_is_asked_for(world):
+    bus = await world.connect(namespace="less")
+
+    told = await bus.set_log_limits(LogLimits(size_bytes=2_000_000))
+
+    assert told == ["less_logs: max_bytes is 2000000 now; it was 536870912."]
+    assert await bus.set_log_limits(LogLimits(size_bytes=2_000_000)) == []
+    config = (await bus._connection.client.jetstream().stream_info("less_logs")).config
+    assert (config.max_bytes, config.max_age) == (2_000_000, 30 * 86400.0)
+    assert (await world.connect(namespace="less", logs=LogLimits(size_bytes=2_000_000))).differences == []
 
 
 async def test_a_stream_that_cannot_serve_is_refused(world):

@@ -237,3 +237,23 @@ async def test_what_is_stored_after_a_look_is_newer_than_what_that_found(bus, ru
 
     assert before < stored
     assert await bus.newest("nflow.event.>") == stored
+
+
+async def test_the_place_of_a_moment_is_found_without_reading(world, bus, run):
+    await bus.append(f"nflow.event.{run}.t", b"early")
+    moment = (await bus.last(f"nflow.event.{run}.t")).at + 0.000_001
+    await world.tick()
+    await bus.append(f"nflow.event.{run}.t", b"late")
+
+    place = await bus.newest(f"nflow.event.{run}.>", before=moment)
+
+    assert [record.payload for record in (await bus.read(f"nflow.event.{run}.>", after=place)).records] == [b"late"]
+
+
+async def test_after_a_moment_at_which_all_was_stored_comes_nothing(bus, run):
+    await bus.append(f"nflow.event.{run}.t", b"early")
+    moment = (await bus.last(f"nflow.event.{run}.t")).at + 60.0
+
+    place = await bus.newest(f"nflow.event.{run}.>", before=moment)
+
+    assert (await bus.read(f"nflow.event.{run}.>", after=place)).records == []

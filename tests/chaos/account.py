@@ -264,13 +264,14 @@ def _outcomes(history: _History, own: list[Fact]) -> Iterator[str]:
     """One outcome for each attempt, and nothing behind the last one."""
     final = [fact for fact in own if isinstance(fact.event, _SETTLES) and not isinstance(fact.event, TaskFailed)]
     failures = Counter(fact.event.attempt for fact in own if isinstance(fact.event, TaskFailed))
-    # A driver that was taken over from may have cancelled what its successor, which never saw it ready, cancels too.
+    # What is cancelled while it waits may be cancelled once more when it would have become ready: somebody who read the
+    # log in another order may have dispatched it, and only a look at its claim makes sure that nobody begins it.
     derived = [fact for fact in final if isinstance(fact.event, TaskCancelled) and not fact.event.attempt]
     said_twice = len(final) == 2 and len(derived) == 1 and all(isinstance(fact.event, TaskCancelled) for fact in final)
     if len(final) > 1 and not said_twice:
         yield f"it has {len(final)} outcomes: {[fact.event for fact in final]}"
     yield from (f"attempt {attempt} failed {count} times" for attempt, count in failures.items() if count > 1)
-    if final and (behind := [fact for fact in own if fact.seq > final[0].seq]):
+    if final and (behind := [fact for fact in own if fact.seq > final[said_twice].seq]):
         yield f"there is more on record behind its outcome: {[fact.event for fact in behind]}"
     for fact in final:
         event = fact.event

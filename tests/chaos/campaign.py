@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from nflow.bus.paging import all_records
-from nflow.client import Client
 from nflow.core.dataset import Dataset
 from nflow.core.events import Event, RunStarted, TaskSucceeded
 from nflow.core.ids import RunId
+from nflow.runs import Runs
 from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, name_of
 from tests.chaos.account import TAKEOVER, Account, Case, Entry, Fact, Takeover, Verdict, account
@@ -167,7 +167,7 @@ async def _settle(site: Site, load: Load, part: Part, say: Callable[[str], None]
     part.troubles += [f"a worker ended by itself: {story}" for story in site.ended_by_themselves]
 
 
-async def _account(site: Site, client: Client, load: Load, part: Part) -> None:
+async def _account(site: Site, client: Runs, load: Load, part: Part) -> None:
     part.submitted, part.refused = len(load.submitted), load.refused
     entries = _entries(site.ledger_file)
     plans: dict[RunId, Plan | None] = {each.run: each.plan for each in load.submitted}
@@ -195,13 +195,13 @@ async def _account(site: Site, client: Client, load: Load, part: Part) -> None:
     part.left = await leftovers(site, client, succeeded, part.faults)
 
 
-async def _runs_on_record(client: Client) -> list[RunId]:
+async def _runs_on_record(client: Runs) -> list[RunId]:
     subjects = client.engine.subjects
     heads = await client.engine.bus.heads(f"{subjects.namespace}.event.>", 3)
     return sorted(RunId(head.rpartition(".")[2]) for head in heads)
 
 
-async def _facts(client: Client, run: RunId) -> tuple[list[Fact], str]:
+async def _facts(client: Runs, run: RunId) -> tuple[list[Fact], str]:
     """All events of a run, and of which workflow it is."""
     facts, workflow = [], ""
     async for record in all_records(client.engine.bus, client.engine.subjects.run_events(run)):

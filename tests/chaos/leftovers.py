@@ -7,8 +7,8 @@ from pathlib import Path
 import pymongo
 
 from nflow.blobs.cache import sweep
-from nflow.client import Client
 from nflow.engine.sweep import DAY, Retention, Sweep
+from nflow.runs import Runs
 from nflow.worker.heartbeat import BEAT, FORGOTTEN, workers
 from tests.chaos.account import name_of_worker
 from tests.chaos.faults import Faults, Kind
@@ -18,7 +18,7 @@ from tests.chaos.site import Site
 _ALL = 64
 
 
-async def late_data(client: Client, ended: Collection[str]) -> list[str]:
+async def late_data(client: Runs, ended: Collection[str]) -> list[str]:
     """What the server still has of runs that have ended well, by subject."""
     subjects = client.engine.subjects
     found = [
@@ -26,15 +26,16 @@ async def late_data(client: Client, ended: Collection[str]) -> list[str]:
         for head in (subjects.blobs(), subjects.kv_under("store"))
         for subject in await client.engine.bus.heads(head, _ALL)
     ]
-    return sorted(subject for subject in found if subject.split(".")[2] in ended)
+    documents = [f"store.runs.{run}" for run in await client.engine.store.runs()]
+    return sorted(subject for subject in {*found, *documents} if subject.split(".")[2] in ended)
 
 
-async def sweep_in_two_days(client: Client) -> None:
+async def sweep_in_two_days(client: Runs) -> None:
     """Remove what a worker would remove by then."""
     await Sweep(client.engine, Retention(), time.time() + 2 * DAY).run()
 
 
-async def leftovers(site: Site, client: Client, succeeded: Collection[str], faults: Faults) -> list[str]:
+async def leftovers(site: Site, client: Runs, succeeded: Collection[str], faults: Faults) -> list[str]:
     """Whatever is still there and should not be, in words, once all workers have ended.
 
     Args:
@@ -49,7 +50,7 @@ async def leftovers(site: Site, client: Client, succeeded: Collection[str], faul
     left += [f"a dead letter: {subject}" for subject in await bus.heads(subjects.dead_letters(), _ALL)]
     left += [f"data of a run that has succeeded: {subject}" for subject in await late_data(client, succeeded)]
     left += [f"a document of {run}, which has succeeded" for run in sorted(_stored(site).intersection(succeeded))]
-    left += [f"the index says that {entry.run} is {entry.state}" for entry in await client.runs() if entry.is_active]
+    left += [f"the index says that {entry.run} is {entry.state}" for entry in await client.all() if entry.is_active]
     dying = _killed_lately(faults)
     left += [
         f"a heartbeat of {entry.worker}, last seen {time.time() - entry.seen:.1f} s ago"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from nflow.bus.port import Record
-from nflow.client import Client, Following
 from nflow.core.events import Event, RunFinished
 from nflow.core.ids import RunId
 from nflow.models.workflow import load
+from nflow.runs import Following, Runs
 from nflow.shipment import Shipment, pack
 from nflow.wire.subjects import event_place
 from tests.chaos.plans import PLANS, Plan
@@ -43,7 +43,7 @@ class Load:
     """Submits runs to one site, and knows which of them have ended."""
 
     site: Site
-    client: Client
+    client: Runs
     seed: int
     submitted: list[Submitted] = field(default_factory=list)
     stopped: dict[RunId, float | None] = field(default_factory=dict)  #: those asked to stop, with their grace

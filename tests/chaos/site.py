@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nflow.bus.nats import connect
-from nflow.client import Client
 from nflow.engine.engine import Engine
+from nflow.runs import Runs
 from nflow.session import worker_id
 from nflow.store.kv import KvStore
 from tests.chaos.line import Line
@@ -75,7 +75,7 @@ class Site:
     closing: bool = field(init=False, default=False)
     _mark: str = field(init=False, default_factory=lambda: secrets.token_hex(8))
     _keepers: list[asyncio.Task[None]] = field(init=False, default_factory=list)
-    _clients: list[Client] = field(init=False, default_factory=list)
+    _clients: list[Runs] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.server = Server(self.folder / "server", store=_SYNC, more=_LIMITS)
@@ -94,7 +94,7 @@ class Site:
         """Where the workers and their tasks keep what is to go with them."""
         return self.folder / "tmp"
 
-    async def open(self) -> Client:
+    async def open(self) -> Runs:
         """Start everything; a client that is spared."""
         await asyncio.to_thread(self.server.start)
         self.server_up.set()
@@ -165,9 +165,9 @@ class Site:
             await asyncio.to_thread(self.database.kill)
         (self.folder / "logs" / "server.log").write_text("\n".join(self.server.log))
 
-    async def _client(self) -> Client:
+    async def _client(self) -> Runs:
         bus = await connect(self.server.url, token=self.server.token, name="chaos")
-        client = Client(Engine(bus, worker_id("chaos"), KvStore(bus)))
+        client = Runs(Engine(bus, worker_id("chaos"), KvStore(bus)))
         self._clients.append(client)
         return client
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 
 from nflow.bus.port import LEASE, Record
-from nflow.client import Client
 from nflow.core.events import OwnerChanged, TaskStarted
+from nflow.runs import Runs
 from nflow.wire.messages import unpack_events
 from tests.chaos.account import name_of_worker
 from tests.chaos.faults import Fault, Faults, Kind
@@ -34,7 +34,7 @@ _LONG = (LEASE + 0.5, LEASE + 3.0)
 class Storm:
     """Everything that is done to one site, while `run` lasts."""
 
-    def __init__(self, site: Site, client: Client, faults: Faults, seed: int) -> None:
+    def __init__(self, site: Site, client: Runs, faults: Faults, seed: int) -> None:
         self._site = site
         self._client = client
         self._faults = faults

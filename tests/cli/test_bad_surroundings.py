@@ -20,10 +20,10 @@ import nats.js.errors
 import pytest
 
 from nflow.bus.topology import streams
-from nflow.client import Client
 from nflow.config import load
 from nflow.core.events import Status
 from nflow.core.ids import RunId
+from nflow.runs import Runs
 from nflow.session import open_engine
 from tests.cli.program import NFLOW, PATIENCE, Done, Program
 from tests.servers import Server
@@ -255,7 +255,7 @@ async def ended(server: Server, run: str) -> Status:
     """How a run ended, once it has."""
     async with open_engine(load({"server.url": server.url, "server.token": server.token})) as engine:
         async with asyncio.timeout(PATIENCE):
-            return (await Client(engine).wait(RunId(run))).status
+            return (await Runs(engine).wait(RunId(run))).status
 
 
 # --- modules and values that do not travel ---------------------------------------------------------------------------

@@ -1,12 +1,20 @@
 """What is listed, for people and for programs; starting, stopping, and how runs are called."""
 
+import getpass
 import json
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+from nflow.cli.status import _told
+from nflow.core.events import DagStarted, StopRequested
+from nflow.core.ids import DagId, RunId
+from nflow.core.retry import RetrySpec
+from nflow.engine.runs import RunEntry
+from nflow.view.run import RunView
 from tests.cli.program import Program, Running
+from tests.view.tale import MAIN, A, Tale, failed, started
 
 
 @pytest.fixture
@@ -123,10 +131,31 @@ def test_a_waiting_run_is_stopped_once_somebody_takes_it(nflow: Program):
 
     assert nflow("stop", run).out == f"Asked elsewhere ({run}) to stop.\n"
     [entry] = json.loads(nflow("status", run, "--json").out)
+    [listed] = [entry for entry in json.loads(nflow("status", "--json").out) if entry["run"] == run]
+    assert listed["reason"] == entry["reason"]
     assert entry["reason"] == "stop asked for; waits for a worker on queue 'nobody'"
     nflow("run", "two", "-q", "nobody")
 
-    assert "stopped by a person" in nflow("status", "--all").out
+    assert f"stopped by {getpass.getuser()}" in nflow("status", "--all").out
+
+
+def test_a_program_that_stops_a_run_is_told_what_was_asked_for(nflow: Program):
+    run = nflow("start", "elsewhere", "-q", "nobody").out.strip()
+
+    told = json.loads(nflow("stop", run, "--now", "--json").out)
+
+    assert told == {"run": run, "workflow": "elsewhere", "dag": None, "grace": 0.0, "by": getpass.getuser()}
+
+
+def test_the_status_of_a_run_tells_what_keeps_it_from_going_on():
+    entry = RunEntry(run=RunId("r"), workflow="scan", state="running", queue="workflow", submitted=0.0)
+    tale = Tale()
+    tale.view = RunView({"main": 2}, {("main", A): RetrySpec(attempts=2, pause=60.0)})
+
+    tale.tell(DagStarted(key="k", dag=MAIN)).tell(started(A), failed(A), dag=MAIN)
+    tale.tell(StopRequested(reason="stopped by ada", by="ada", dag=DagId("sub:1")))
+
+    assert _told(entry, tale.view).reason == "retrying 1 task; sub:1 was stopped by ada"
 
 
 def test_a_listing_whose_reader_leaves_ends_quietly(nflow: Program):

@@ -2,7 +2,7 @@ import pytest
 
 from nflow.core.commands import Cancel, Dispatch, FinishDag, Record, StopRun, WakeLater
 from nflow.core.dag_run import DagRun, TaskState, apply, begin, input_of, outstanding, wake
-from nflow.core.events import OwnerChanged, RunFinished, Status, TaskCancelled, TaskEvent, TaskSkipped
+from nflow.core.events import DagReopened, OwnerChanged, RunFinished, Status, TaskCancelled, TaskEvent, TaskSkipped
 from nflow.core.ids import TaskId, WorkerId
 from nflow.core.retry import RetrySpec
 from nflow.core.spec import OnFailure
@@ -30,8 +30,11 @@ def record(*events: TaskEvent) -> Record:
     return Record(events=events)
 
 
-def finish(status: Status, **counts: int) -> FinishDag:
-    return FinishDag(**{"status": status, "succeeded": 0, "failed": 0, "skipped": 0, "cancelled": 0} | counts)
+def finish(status: Status, *, first: str = "a", **counts: int) -> FinishDag:
+    reason = f"task '{first}' failed: ValueError: boom" if status is Status.FAILED else ""
+    return FinishDag(
+        **{"status": status, "succeeded": 0, "failed": 0, "skipped": 0, "cancelled": 0} | counts, reason=reason
+    )
 
 
 # --- going well ------------------------------------------------------------------------------------------------------
@@ -380,7 +383,7 @@ def test_what_is_on_record_as_cancelled_needs_no_second_look(dag_run):
     apply(run, failed("x"))
     apply(run, cancelled("b", "task 'x' failed"))
 
-    assert apply(run, succeeded("a")) == [finish(Status.FAILED, succeeded=1, failed=1, cancelled=1)]
+    assert apply(run, succeeded("a")) == [finish(Status.FAILED, first="x", succeeded=1, failed=1, cancelled=1)]
 
 
 # --- taking over -----------------------------------------------------------------------------------------------------
@@ -539,5 +542,19 @@ def test_a_failure_may_skip_its_successors_and_let_the_others_go_on(dag_run):
     see(run, succeeded("c"))
     assert apply(run, succeeded("d")) == [Dispatch(task=TaskId("e"), attempt=1)]
     assert input_of(run, TaskId("e")).aliases == {"d": 0}
-    [finish] = apply(run, succeeded("e"))
-    assert finish.status is Status.FAILED
+    assert apply(run, succeeded("e")) == [finish(Status.FAILED, succeeded=3, failed=1, skipped=1)]
+
+
+def test_of_several_failures_that_the_dag_bears_the_first_in_its_schema_is_told(dag_run):
+    run = dag_run("a b", on_failure=OnFailure.SKIP_SUCCESSORS)
+    apply(run, failed("b"))
+
+    assert apply(run, failed("a")) == [finish(Status.FAILED, first="a", failed=2)]
+
+
+def test_a_failure_that_was_mended_by_a_retry_is_no_reason_any_more(dag_run):
+    run = dag_run("a b", on_failure=OnFailure.SKIP_SUCCESSORS)
+    for event in (failed("a"), succeeded("b"), DagReopened(number=1)):
+        apply(run, event)
+
+    assert apply(run, succeeded("a", attempt=2)) == [finish(Status.SUCCEEDED, succeeded=2)]

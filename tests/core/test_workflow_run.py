@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from nflow.core.commands import FinishRun, Record, StartDag, StopDag
@@ -172,6 +174,14 @@ def test_a_run_whose_dag_failed_ends_failed(running):
     commands = apply(running, ended("main:1", Status.FAILED))
 
     assert commands == [FinishRun(status=Status.FAILED, reason="main:1 failed")]
+
+
+def test_a_run_whose_dag_failed_names_the_task_that_did(running):
+    failed = replace(ended("main:1", Status.FAILED), reason="task 'a' failed: ValueError: boom")
+
+    commands = apply(running, failed)
+
+    assert commands == [FinishRun(status=Status.FAILED, reason="main:1: task 'a' failed: ValueError: boom")]
 
 
 def test_a_failed_dag_outweighs_a_stop_that_was_asked_for(running):

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from nflow.bus.nats import connect
 from nflow.bus.port import Record
-from nflow.client import Client, Following
 from nflow.core.events import Event, RunStarted
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
+from nflow.runs import Following, Runs
 from nflow.server.folder import Folder, url_of
 from nflow.session import worker_id
 from nflow.store.kv import KvStore
@@ -53,7 +53,7 @@ class Station:
         self.servers = servers
         self._mark = secrets.token_hex(8)
         self._processes: list[Process] = []
-        self._clients: list[Client] = []
+        self._clients: list[Runs] = []
         self._gates: list[Gate] = []
 
     @property
@@ -138,7 +138,7 @@ class Station:
 
     # --- looking at it ---
 
-    async def client(self) -> Client:
+    async def client(self) -> Runs:
         """A client of the server, which does not keep nflow's own server running."""
         if self.servers:
             url, token = self._url, self.server.token
@@ -148,7 +148,7 @@ class Station:
             assert port is not None
             url, token = url_of(port), folder.token()
         bus = await connect(url, token=token, replicas=self._replicas, name="test")
-        self._clients.append(Client(Engine(bus, worker_id("test"), KvStore(bus))))
+        self._clients.append(Runs(Engine(bus, worker_id("test"), KvStore(bus))))
         return self._clients[-1]
 
     @asynccontextmanager

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from nflow.bus.port import Record
-from nflow.client import Following
 from nflow.core.events import (
     DagFinished,
     Event,
@@ -24,6 +23,7 @@ from nflow.core.events import (
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
 from nflow.engine.log import Follower
+from nflow.runs import Following
 from nflow.wire.lines import Line, unpack_lines
 from nflow.wire.subjects import event_place, name_of
 from tests.e2e.news import PATIENCE, News

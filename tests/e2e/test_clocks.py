@@ -116,6 +116,6 @@ async def test_a_worker_a_year_ahead_removes_nothing_that_is_young(station: Stat
         await story.succeeds()
 
     assert (await client.engine.bus.last(client.engine.subjects.sweep())) is not None, "nobody has swept"
-    [kept] = [entry for entry in await client.runs() if entry.run == run]
+    [kept] = [entry for entry in await client.all() if entry.run == run]
     assert kept.keeps_data
     assert (await client.engine.bus.read(client.engine.subjects.run_events(run))).records

@@ -53,7 +53,7 @@ async def test_a_run_left_by_a_killed_command_goes_on_with_the_next_one(laptop: 
 
     worker = await laptop.worker()
     client = await laptop.client()
-    left = next(entry for entry in await client.runs() if entry.workflow == "gated")
+    left = next(entry for entry in await client.all() if entry.workflow == "gated")
     async with laptop.following(left.run) as story:
         await story.succeeds()
         assert not worker.ended

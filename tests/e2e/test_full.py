@@ -97,7 +97,7 @@ async def test_a_full_disk_refuses_new_work_and_all_goes_on_when_there_is_room(c
 
         await story.succeeds()
         assert cramped.ledger() == ["first", "second", "third"]
-        assert [entry.run for entry in await (await cramped.client()).runs()] == [run]
+        assert [entry.run for entry in await (await cramped.client()).all()] == [run]
 
 
 async def test_a_limit_that_is_reached_refuses_new_work_until_something_is_removed(limited: Station):

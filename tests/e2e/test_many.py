@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from nflow.client import Following
 from nflow.core.events import RunFinished, Status
 from nflow.models.workflow import load
+from nflow.runs import Following
 from tests.e2e.news import PATIENCE, News
 from tests.e2e.station import WORKFLOWS, Station
 

@@ -26,6 +26,7 @@ class StageBus(MemoryBus):
     def __init__(self, server: MemoryServer, **options: Any) -> None:
         super().__init__(server, **options)
         self.before_append: Hook = _pass
+        self.before_purge: Hook = _pass
         self.before_read: Hook = _pass
         self.pushes: list[Callable[[], None]] | None = None  #: where they are kept back, if they are
         self.appending = self.most_appending = 0
@@ -50,6 +51,10 @@ class StageBus(MemoryBus):
     async def read(self, subject: str, *, after: int = 0, limit: int = 1000) -> Page:
         await self.before_read(subject)
         return await super().read(subject, after=after, limit=limit)
+
+    async def purge(self, subject: str, *, through: int | None = None) -> None:
+        await self.before_purge(subject)
+        await super().purge(subject, through=through)
 
     def watch(self, subject: str, on_record: Callable[[Record], None]) -> Subscription:
         def push(record: Record) -> None:

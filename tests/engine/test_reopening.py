@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from nflow.bus.memory import MemoryBus
 from nflow.bus.port import Guard
 from nflow.core.events import DagFinished, Provenance, Status, StopRequested, TaskFailed, TaskSucceeded
 from nflow.core.ids import DagId, RunId, TaskId
@@ -93,6 +94,20 @@ async def test_a_job_that_somebody_else_laid_down_meanwhile_is_not_taken_away(bu
 
     [record] = (await bus.read("nflow.job.>")).records
     assert unpack_job(record.payload) == job(1)
+
+
+async def test_the_earlier_job_goes_only_once_the_new_one_is_there(bus):
+    """Were there none in between, a run whose client dies then would never go on, and nobody would know."""
+    await bus.enqueue(SUBJECT, pack_job(job()))
+    there = []
+
+    async def look(subject):
+        there.append(len((await MemoryBus.read(bus, subject)).records))
+
+    bus.before_purge = look
+    await enqueue_anew(bus, SUBJECT, job(1), lambda there: there.opening < 1)
+
+    assert there == [2]
 
 
 @pytest.mark.parametrize(("opening", "ends"), [(0, [0]), (1, [0, 1])])

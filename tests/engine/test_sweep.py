@@ -20,7 +20,7 @@ from nflow.errors import BlobLost
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_job, pack_spec
 from nflow.wire.values import inline
-from tests.engine.conftest import Hook, StageBus, settle
+from tests.engine.conftest import StageBus, settle
 
 #: When the clock of the server shows 0.
 EPOCH = time.time()
@@ -100,32 +100,11 @@ class Site:
         await self.engine.index.put(replace(entry, **changes))
 
 
-class PurgingBus(StageBus):
-    """A bus on which others may be faster than a purge."""
-
-    def __init__(self, server):
-        super().__init__(server)
-        self.before_purge: Hook = _at_once
-
-    async def purge(self, subject, *, through=None):
-        await self.before_purge(subject)
-        await super().purge(subject, through=through)
-
-
-async def _at_once(subject):
-    pass
-
-
 @pytest.fixture
 async def server(clock):
     server = MemoryServer(clock, epoch=EPOCH)
     yield server
     await server.close()
-
-
-@pytest.fixture
-def bus(server):
-    return PurgingBus(server)
 
 
 @pytest.fixture
@@ -245,6 +224,23 @@ async def test_what_a_task_stored_after_the_end_of_its_run_goes_too(site, sweepe
     assert not await site.has_data(run)
 
 
+async def test_what_came_late_goes_from_a_database_too_and_what_others_have_there_stays(bus, clock):
+    elsewhere = MemoryServer(clock)
+    database = KvStore(StageBus(elsewhere))
+    engine = Engine(bus, WorkerId("w"), database)
+    site = Site(engine, clock)
+    run = await site.ended("r", Status.SUCCEEDED)
+    await site.note(run, dropped=AT_THE_END)
+    await database.set(RunId("another"), "number", inline(5))
+    await clock.advance(2 * DAY)
+
+    await Sweeper(engine, RETENTION, clock).tick()
+
+    assert await database.runs() == {"another"}
+    await elsewhere.close()
+    engine.close()
+
+
 async def test_values_in_a_shared_folder_go_with_their_run_and_those_of_other_servers_stay(bus, clock, tmp_path):
     engine = Engine(bus, WorkerId("me"), KvStore(bus), terms=Terms(folder=str(tmp_path)))
     site = Site(engine, clock)
@@ -300,6 +296,19 @@ async def test_an_old_history_goes_with_all_that_belongs_to_it(site, sweeper, cl
     assert (await sweeper.tick()).histories == 1
     assert not await site.has_log(run)
     assert await site.engine.index.all() == []
+
+
+async def test_dead_letters_go_with_the_history_of_their_run(site, sweeper, bus, clock):
+    run, other = await site.ended("r"), await site.begin("other")
+    for each in (run, other):
+        await bus.append(site.subjects.dead("task", each, 7), b"letter")
+        await bus.append(site.subjects.dead_piece(site.subjects.dead("task", each, 7), 0), b"half")
+    await clock.advance(31 * DAY)
+
+    await sweeper.tick()
+
+    left = await bus.heads("nflow.dead.>", 64)
+    assert left == {"nflow.dead.task.other.7", "nflow.dead.task.other.7.0"}
 
 
 async def test_an_unfinished_run_keeps_its_history(site, sweeper, clock):

@@ -26,8 +26,10 @@ def test_the_public_names_are_these():
     assert nflow.__all__ == [
         "AbortWorkflow",
         "Action",
+        "AsyncClient",
         "BaseTask",
         "BashTask",
+        "Client",
         "Dag",
         "MultiTaskData",
         "NflowError",

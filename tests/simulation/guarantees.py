@@ -35,7 +35,7 @@ from nflow.core.events import (
     TaskSucceeded,
 )
 from nflow.core.ids import DagId, DagName, RunId, TaskId
-from nflow.core.jobs import Reopening, TaskJob, WorkflowJob
+from nflow.core.jobs import DagJob, Job, Reopening, TaskJob, WorkflowJob
 from nflow.core.retry import WORKER_LOST
 from nflow.core.spec import DagSpec, OnFailure, TaskSpec
 from nflow.core.workflow_run import WorkflowRun
@@ -178,6 +178,7 @@ class Checks:
         self.executions: dict[tuple[str, str, str, int], list[Execution]] = defaultdict(list)
         self.away: dict[str, list[tuple[float, float]]] = defaultdict(list)  #: when a worker was not to be heard
         self.acknowledged: set[tuple[Do, str, str]] = set()
+        self._jobs: dict[str, Job] = {}  # the last one under each subject
         self.stops: list[tuple[StopPlan, bool]] = []
         self.accepted: dict[tuple[str, int], str] = {}  #: who was told that this retry holds
         self.healed_at = 0.0
@@ -273,12 +274,25 @@ class Checks:
         )
         if released:
             return earlier.ended is not None
-        shaken = any(fault.kind in (Kind.OUTAGE, Kind.REDELIVER) for fault in self.plan.faults)
+        shaken = self._happens(Kind.OUTAGE, Kind.FORGET, Kind.REDELIVER)
         shortest = SILENCE - 0.1 if shaken else LEASE - 0.05
         return any(
             end - begin >= shortest and begin < at and end > earlier.began - VERDICT
             for begin, end in _merged(self.away[earlier.worker])
         )
+
+    def _on_job(self, record: Record) -> None:
+        job = unpack_job(record.payload)
+        before, self._jobs[record.subject] = self._jobs.get(record.subject), job
+        if record.last_seq and (before is None or _opening_of(job) <= _opening_of(before)):
+            if not self._happens(Kind.FORGET):  # what was forgotten is stored once more, as it was
+                self.breaks("a job is stored once", record.subject)
+        elif isinstance(job, WorkflowJob):
+            self.begun.add(job.run)
+            self._take_job(job)
+
+    def _happens(self, *kinds: Kind) -> bool:
+        return any(fault.kind in kinds for fault in self.plan.faults)
 
     # --- what the log says ---
 
@@ -289,11 +303,7 @@ class Checks:
         if not subject.startswith("nflow.event."):
             if subject.startswith("nflow.job."):
                 self.note(f"job {subject}")
-                if record.last_seq:
-                    self.breaks("a job is stored once", subject)
-            if subject.startswith("nflow.job.workflow."):
-                self.begun.add(subject.rpartition(".")[2])
-                self._take_job(unpack_job(record.payload))
+                self._on_job(record)
             return
         run, dag, last = map(name_of, event_place(subject))
         place = event_place(subject)
@@ -314,9 +324,9 @@ class Checks:
         if self.story is not None:
             self.story.append(line)
 
-    def _take_job(self, job: object) -> None:
+    def _take_job(self, job: WorkflowJob) -> None:
         """The job of a run is stored: from now on it is to begin, or to go on."""
-        if not isinstance(job, WorkflowJob) or job.reopening is None:
+        if job.reopening is None:
             return
         log = self.runs[job.run]
         if job.reopening.number <= log.opening:  # somebody was faster, and all the way to the end: it does nothing
@@ -709,6 +719,14 @@ class Checks:
         log = self.runs[run]
         tasks = [task for dag in log.dags.values() for task in dag.plan.tasks if dag.tasks[task.id].events]
         return sum(step.do is Do.ADD for task in tasks for step in task.steps)
+
+
+def _opening_of(job: Job) -> int:
+    """How often what the job is about had ended before."""
+    match job:
+        case WorkflowJob(reopening=Reopening(number=number)) | DagJob(opening=number):
+            return number
+    return 0
 
 
 def _merged(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

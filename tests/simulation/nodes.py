@@ -10,14 +10,15 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nflow.client import Client
 from nflow.core.dataset import Dataset, TaskInput
 from nflow.core.events import Provenance, RemoteError, TaskAborted, TaskEvent, TaskFailed, TaskSucceeded
 from nflow.core.ids import DagId, RunId, WorkerId
 from nflow.core.jobs import TaskJob, WorkflowJob
 from nflow.engine.engine import Engine
+from nflow.engine.forgotten import Reminder
 from nflow.engine.runs import RunEntry
 from nflow.errors import RunNotFound, UsageError
+from nflow.runs import Runs
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_input, pack_job, pack_spec, unpack_job
 from nflow.wire.tree import pack_tree
@@ -28,6 +29,9 @@ from nflow.worker.slot import Call, Outcome, SlotDied
 from nflow.worker.worker import Worker
 from tests.simulation.plan import Do, End, RetryPlan, RunPlan, Step, StopPlan, TaskPlan
 from tests.simulation.port import EPOCH, Port
+
+#: Seconds between two looks for jobs that the server has forgotten.
+REMINDED = 5.0
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -43,7 +47,14 @@ class Node:
         self.slots: list[Slot] = []
         self.has_left = False
         self.engine = Engine(port, WorkerId(name), KvStore(port))
-        self.worker = Worker(self.engine, Duties(slots=slots, listed=False), start_slot=self._start_slot)
+        duties = Duties(slots=slots, listed=False, reminds=False)
+        self.worker = Worker(self.engine, duties, start_slot=self._start_slot)
+        self._reminder = Reminder(self.engine, every=REMINDED)
+
+    async def start(self) -> None:
+        """Begin as a worker does."""
+        await self.worker.start()
+        self._reminder.start()
 
     @property
     def is_alive(self) -> bool:
@@ -57,6 +68,7 @@ class Node:
         """End as a worker does that is asked to."""
         self.has_left = True
         await (self.worker.leave() if at_once else self.worker.drain())
+        self._reminder.close()
         await self.worker.close()
         self.engine.close()
         self.world.tell(f"{self.name} has ended")
@@ -255,10 +267,10 @@ class Person:
         self.world = world
         self.port = port
         self.engine = Engine(port, WorkerId(port.name), KvStore(port))
-        self.client = Client(self.engine)
+        self.client = Runs(self.engine)
 
     async def submit(self, plan: RunPlan) -> None:
-        """Start a run as `Client.send` does, by the simulation's clock, and wait for its end."""
+        """Start a run as `Runs.send` does, by the simulation's clock, and wait for its end."""
         engine, run = self.engine, RunId(plan.id)
         now = EPOCH + asyncio.get_running_loop().time()
         code = await engine.blobs.put_code(b"code")

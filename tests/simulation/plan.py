@@ -161,6 +161,7 @@ class Kind(StrEnum):
     REDELIVER = "redeliver"  #: jobs that are held are delivered once more
     DEAF = "deaf"  #: for a while, a worker gets no pushes
     SWEEP = "sweep"  #: a worker sweeps away what is over
+    FORGET = "forget"  #: the server is killed, and comes back having forgotten jobs that it still has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +209,9 @@ LATE_HORIZON = 16.0
 #: The parts of all seeds in which runs are retried, tasks have timeouts, and runs have deadlines.
 RETRIED, TIMED, LIMITED = 0.15, 0.1, 0.06
 
+#: The part of all seeds in which the server forgets jobs.
+FORGETFUL = 0.1
+
 
 def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
@@ -230,7 +234,22 @@ def plan_of(seed: int) -> Plan:
         plan = _with_timeouts(random, plan)
     if random.random() < LIMITED:
         plan = _with_deadlines(random, plan)
-    return _with_retries(random, plan) if random.random() < RETRIED else plan
+    plan = _with_retries(random, plan) if random.random() < RETRIED else plan
+    random = Random(3 * seed + 1_000_003)
+    return _with_forgetting(random, plan) if random.random() < FORGETFUL else plan
+
+
+def _with_forgetting(random: Random, plan: Plan) -> Plan:
+    faults = [
+        Fault(
+            kind=Kind.FORGET,
+            at=random.uniform(0.0, HORIZON) * random.random(),
+            seconds=random.uniform(0.0, 3.0),
+            call=random.choice((1, 1, 2, 5)),
+        )
+        for _ in range(random.choice((1, 1, 2, 3)))
+    ]
+    return replace(plan, faults=tuple(sorted((*plan.faults, *faults), key=lambda fault: fault.at)))
 
 
 def _with_timeouts(random: Random, plan: Plan) -> Plan:

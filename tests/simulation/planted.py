@@ -1,6 +1,6 @@
-"""Seven bugs, each planted by a port that does not do what the engine relies on: the simulation must find them all."""
+"""Eight bugs, each planted by a port that does not do what the engine relies on: the simulation must find them all."""
 
-from nflow.bus.port import Guard, Record
+from nflow.bus.port import Guard, QueueState, Record
 from nflow.core.events import RunRetried, StopRequested, TaskAborted, TaskFailed, TaskStarted, TaskSucceeded
 from nflow.errors import NobodyThere
 from nflow.wire.messages import pack_events, unpack_events
@@ -108,6 +108,13 @@ class EarlierStopsCount(Port):
         return await super().append(subject, payload, expect=expect, guard=guard, ttl=ttl)
 
 
+class NoCount(Port):
+    """Nobody hears how many jobs are in hand, so that those which the server has forgotten are not missed."""
+
+    async def queues(self) -> list[QueueState]:
+        return []
+
+
 BUGS: dict[str, type[Port]] = {
     "no-fencing": NoFencing,
     "no-claim": NoClaim,
@@ -116,6 +123,7 @@ BUGS: dict[str, type[Port]] = {
     "dispatch-twice": DispatchTwice,
     "death-by-redelivery": DeathByRedelivery,
     "earlier-stops-count": EarlierStopsCount,
+    "no-count": NoCount,
 }
 
 

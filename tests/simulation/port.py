@@ -13,7 +13,7 @@ from nflow.bus.clock import SystemClock
 from nflow.bus.memory import MemoryBus, MemoryServer
 from nflow.bus.memory.intake import MemoryIntake, MemoryJob
 from nflow.bus.memory.queue import Entry
-from nflow.bus.port import LEASE, Guard, Intake, Job, JobQueue, Page, Record
+from nflow.bus.port import LEASE, Guard, Intake, Job, JobQueue, Page, QueueState, Record
 from nflow.errors import Conflict, NobodyThere
 from tests.simulation.chance import mixed, part
 from tests.simulation.plan import Noise
@@ -76,6 +76,15 @@ class Twin(MemoryServer):
         for job in held:
             job.entry.hand_back(0.0)
         return len(held)
+
+    def forget(self, most: int) -> int:
+        """Keep jobs that were delivered, the last ones first, and never deliver them again; how many these were."""
+        queues = self._queues["nflow_jobs"].values()
+        known = [(seq, queue) for queue in queues for seq in queue.delivered()]
+        known.sort(key=lambda each: -each[0])
+        for seq, queue in known[:most]:
+            queue.forget(seq)
+        return len(known[:most])
 
     def jobs_left(self) -> list[str]:
         """The jobs that are stored."""
@@ -367,6 +376,9 @@ class Port(MemoryBus):
     async def heads(self, subject: str, tokens: int) -> set[str]:
         return await self._through(lambda: self._twin.stream(subject).heads(subject, tokens))
 
+    async def newest(self, subject: str) -> int:
+        return await self._through(lambda: self._twin.stream(subject).newest)
+
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         await self._through(lambda: self._twin.purge(subject, through))
 
@@ -391,6 +403,9 @@ class Port(MemoryBus):
         except Conflict:
             return False
         return True
+
+    async def queues(self) -> list[QueueState]:
+        return await self._through(lambda: self._twin.queues("nflow_jobs"))
 
     async def take(self, queue: JobQueue, on_job: Callable[[Job], None]) -> Intake:
         intake = await self._through(lambda: SimIntake(self._twin.queue(queue), self, on_job))

@@ -204,7 +204,7 @@ class World:
         if due:
             port.on_call = lambda call: [self._happen(fault) for fault in due if fault.call == call]
         self.tell(f"{name} begins")
-        self._loop.create_task(node.worker.start())
+        self._loop.create_task(node.start())
 
     def _submit(self, run: RunPlan) -> None:
         person = self._person(client_of(run))
@@ -258,13 +258,16 @@ class World:
 
     def _happen(self, fault: Fault) -> None:
         port = self._ports.get(fault.worker)
-        if self._healed or (fault.kind is not Kind.OUTAGE and (port is None or port.is_dead)):
+        is_of_server = fault.kind in (Kind.OUTAGE, Kind.FORGET)
+        if self._healed or (not is_of_server and (port is None or port.is_dead)):
             return
         self.happened[fault.kind.value] += 1
         self.tell(f"{fault.kind.value} {fault.worker} {fault.seconds:.2f}")
-        if fault.kind is Kind.OUTAGE:
+        if is_of_server:
             self._outage(fault.seconds)
-        elif fault.worker in self._nodes:
+        if fault.kind is Kind.FORGET:
+            self._twin.forget(fault.call)
+        if fault.worker in self._nodes:
             self._happen_to_worker(self._nodes[fault.worker], fault)
         elif port is not None:
             self._happen_to_process(port, fault)

@@ -344,3 +344,12 @@ async def test_plain_values_come_back_as_they_were(store, run, value):
     back = await got(store, run, "a")
     assert back == {"b": value, "c": [value, value]}
     assert type(back["b"]) is type(value)
+
+
+async def test_the_runs_that_have_data_are_known(store, run):
+    await store.set(run, "a", inline(1))
+    assert run in await store.runs()
+
+    await store.drop(run)
+
+    assert run not in await store.runs()

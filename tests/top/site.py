@@ -2,11 +2,11 @@
 
 from nflow.bus.memory import MemoryBus, MemoryServer
 from nflow.bus.port import Intake, Job, JobQueue
-from nflow.client import new_run_id
 from nflow.core.events import DagFinished, DagStarted, Event, OwnerChanged, RunFinished, RunStarted, Status
 from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.engine.engine import Engine
 from nflow.engine.runs import RunEntry
+from nflow.runs import new_run_id
 from nflow.store.kv import KvStore
 from nflow.wire.digest import digest
 from nflow.wire.hints import pack_hint

@@ -1,7 +1,16 @@
 """Views of runs, and events told to them in the order of a log."""
 
 from nflow.bus.port import Record
-from nflow.core.events import Event, Provenance, RemoteError, TaskFailed, TaskStarted, TaskSucceeded
+from nflow.core.events import (
+    DagStarted,
+    Event,
+    Provenance,
+    RemoteError,
+    RunStarted,
+    TaskFailed,
+    TaskStarted,
+    TaskSucceeded,
+)
 from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.view.run import RunView
 from nflow.wire.subjects import Subjects
@@ -39,3 +48,8 @@ class Tale:
             subject = SUBJECTS.own(RUN, dag)
             self.view.take(event, Record(subject, self._seq, 100.0 + self._seq, b""))
         return self
+
+
+def begun() -> Tale:
+    """A run of which one dag with two tasks was started."""
+    return Tale(main=2, sub=3).tell(RunStarted(workflow="w", spec="", engine=""), DagStarted(key="k", dag=MAIN))

@@ -251,3 +251,28 @@ def test_an_error_that_is_a_sentence_keeps_one_full_stop(tried_thrice: Tale):
     assert tried_thrice.view.news == [
         "main:1/a failed on edge-1: SlotDied: Its process ended with exit code 4. Attempt 2 of 3 follows in 1 s."
     ]
+
+
+def test_a_task_between_two_attempts_is_retried_until_the_next_one_begins():
+    tale = Tale()
+    tale.view = RunView({"main": 2}, {("main", A): RetrySpec(attempts=2, pause=1.0)})
+
+    tale.tell(DagStarted(key="k", dag=MAIN)).tell(started(A), failed(A), dag=MAIN)
+
+    assert (tale.view.retrying, tale.view.counts) == (1, Counter())
+    tale.tell(replace(started(A), attempt=2), dag=MAIN)
+    assert tale.view.retrying == 0
+
+
+def test_a_dag_that_was_stopped_is_remembered_with_who_did_it_until_the_run_is_retried(tale: Tale):
+    tale.tell(StopRequested(reason="stopped by ada", by="ada", dag=MAIN))
+
+    assert (tale.view.stopped_dags, tale.view.stopping) == ({MAIN: "ada"}, None)
+    tale.tell(RunRetried(number=1, by="ada"))
+    assert tale.view.stopped_dags == {}
+
+
+def test_a_stop_in_the_log_of_one_dag_is_none_of_the_run(tale: Tale):
+    tale.tell(StopRequested(reason="enough", by="ada"), dag=MAIN)
+
+    assert tale.view.stopping is None

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from nflow.bus.nats import connect
-from nflow.client import Client
 from nflow.core.events import RunFinished, Status, StopRequested
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
 from nflow.engine.sweep import DAY, Retention, Sweeper
 from nflow.models.workflow import load
+from nflow.runs import Runs
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events
 from nflow.wire.tree import pack_tree
@@ -146,7 +146,7 @@ async def engine_at(nats_server):
 async def test_a_worker_sweeps_when_it_starts(engine_at, tmp_path):
     (tmp_path / "failing.py").write_text(WORKFLOW)
     engine = await engine_at("client")
-    client = Client(engine)
+    client = Runs(engine)
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     duties = Duties(slots=1, environment=environment)
     worker = Worker(await engine_at("w1"), duties)

@@ -8,7 +8,6 @@ import pytest
 
 from nflow.bus.memory import MemoryBus
 from nflow.bus.port import LEASE
-from nflow.client import Client
 from nflow.core.dataset import Dataset, TaskInput
 from nflow.core.events import (
     DagFinished,
@@ -27,6 +26,7 @@ from nflow.core.retry import RetrySpec
 from nflow.core.spec import OnFailure
 from nflow.engine.sweep import DAY, Retention, Sweep
 from nflow.errors import UsageError
+from nflow.runs import Runs
 from nflow.wire.messages import pack_events, pack_input
 from nflow.wire.values import encode
 from tests.worker.crew import Crew, dag_of
@@ -73,7 +73,7 @@ class FrailBus(MemoryBus):
 
 @pytest.fixture
 def client(site):
-    return Client(site.client)
+    return Runs(site.client)
 
 
 @pytest.fixture

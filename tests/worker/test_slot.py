@@ -299,6 +299,37 @@ async def test_a_process_whose_task_left_a_calling_thread_takes_no_other(bench):
     assert (await slot.end()).exit_code == -signal.SIGKILL
 
 
+async def test_a_process_whose_task_left_a_thread_takes_no_other(bench):
+    """It would print among what the next task prints."""
+    slot = await bench.slot()
+
+    def leave(data, store, signal, context):
+        import threading
+
+        threading.Thread(target=threading.Event().wait).start()
+
+    event = await bench.run(leave, on=slot)
+
+    assert isinstance(event, TaskSucceeded)
+    assert not slot.alive
+
+
+async def test_threads_that_were_joined_and_daemons_cost_no_process(bench):
+    slot = await bench.slot()
+
+    def join(data, store, signal, context):
+        import threading
+
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        joined = threading.Thread(target=print)
+        joined.start()
+        joined.join()
+
+    await bench.run(join, on=slot)
+
+    assert slot.alive
+
+
 async def test_a_thread_that_outlives_its_task_cannot_speak_for_the_next_one(bench):
     calls: list[str] = []
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from nflow.bus.nats import connect
-from nflow.client import Client
 from nflow.core.events import RunFinished, Status, TaskSucceeded
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
 from nflow.models.workflow import load
+from nflow.runs import Runs
 from nflow.store.kv import KvStore
 from nflow.wire.messages import unpack_events
 from nflow.worker.duties import Duties
@@ -122,7 +122,7 @@ async def life_of_a_worker(connected, client, duties, workflow) -> None:
 
 async def test_a_worker_runs_workflows_and_leaves_nothing_behind(connected, duties, workflow):
     async with connected("client") as engine:
-        client = Client(engine)
+        client = Runs(engine)
         await life_of_a_worker(connected, client, duties, workflow)
         files, tasks = open_files(), asyncio.all_tasks()
 
@@ -135,7 +135,7 @@ async def test_a_worker_runs_workflows_and_leaves_nothing_behind(connected, duti
 
 async def test_runs_go_on_on_another_worker_when_one_leaves(connected, duties, workflow):
     async with connected("client") as engine, connected("w1") as first, connected("w2") as second:
-        client = Client(engine)
+        client = Runs(engine)
         leaving, staying = Worker(first, duties), Worker(second, duties)
         await leaving.start()
         runs = [await client.submit(workflow) for _ in range(10)]

@@ -60,6 +60,36 @@ def nothing_is_left(crew) -> bool:
     return not (crew.engine.holdings or crew.executing or any(crew.driving.values())) and crew.pool.lent == 0
 
 
+async def test_an_outcome_waits_until_what_its_task_printed_is_stored(site):
+    crew = await site.crew()
+    printed, stored = asyncio.Event(), asyncio.Event()
+
+    async def posted(subject: str) -> None:
+        assert subject == "nflow.log.run1.main=3A1.a"
+        printed.set()
+        await stored.wait()
+
+    crew.bus.posted = posted
+    run = await site.submit(main="a")
+    await site.until(printed.is_set)
+    assert await site.of(run, TaskSucceeded) == []
+
+    stored.set()
+
+    await site.has(run, TaskSucceeded)
+
+
+async def test_an_outcome_does_not_wait_for_ever_for_lines(site, monkeypatch):
+    monkeypatch.setattr("nflow.worker.execution.LAST_WORDS", 0.01)
+    crew = await site.crew()
+    crew.bus.posted = lambda subject: asyncio.Event().wait()
+
+    run = await site.submit(main="a")
+
+    async with asyncio.timeout(10):
+        await site.comes(run, TaskSucceeded)
+
+
 async def jobs_left(site):
     return (await site.client.bus.read("nflow.job.>")).records
 

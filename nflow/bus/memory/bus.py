@@ -92,10 +92,10 @@ class MemoryBus:
         await self._turn()
         return self._server.stream(subject).heads(subject, tokens)
 
-    async def newest(self, subject: str) -> int:
+    async def newest(self, subject: str, *, before: float | None = None) -> int:
         """See the port."""
         await self._turn()
-        return self._server.stream(subject).newest
+        return self._server.stream(subject).newest_before(subject, before)
 
     async def purge(self, subject: str, *, through: int | None = None) -> None:
         """See the port."""
@@ -147,6 +147,14 @@ class MemoryBus:
         """See the port."""
         self._admit(subject, payload)
         self.post(partial(self._server.publish, subject, payload))
+
+    def post_record(self, subject: str, payload: bytes) -> None:
+        """See the port."""
+        self.publish(subject, payload)
+
+    async def posted(self, subject: str) -> None:  # noqa: ARG002 - the port's word
+        """See the port."""
+        await self._turn()
 
     def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
         """See the port."""

@@ -61,13 +61,17 @@ class Queue:
 
     def state(self, name: str) -> QueueState:
         """How full it is."""
-        waiting = sum(entry.deliveries == 0 for entry in self._entries.values())
+        in_hand = len(self.delivered())
         return QueueState(
             queue=JobQueue(name=name, subject=self._pattern),
-            waiting=waiting,
-            in_hand=len(self._entries) - waiting,
+            waiting=len(self._entries) - in_hand,
+            in_hand=in_hand,
             delivered=self._delivered,
         )
+
+    def delivered(self) -> list[int]:
+        """The jobs that were given to somebody and are not done, by sequence."""
+        return [seq for seq, entry in self._entries.items() if entry.deliveries]
 
     def offer(self, record: Record) -> None:
         """A job was stored."""
@@ -76,15 +80,16 @@ class Queue:
             self._make_ready(record.seq)
 
     def forget(self, seq: int) -> None:
-        """The job was removed from its stream."""
+        """The job was removed from its stream; if it was not, nobody will ever get it."""
         self._entries.pop(seq, None)
         if seq in self._ready:
             self._ready.remove(seq)
 
     def done(self, entry: Entry) -> None:
-        """The job was acknowledged."""
-        self._stream.remove(entry.record)
-        self.forget(entry.record.seq)
+        """The job was acknowledged; of one that was forgotten, the server does not know what is meant."""
+        if entry.record.seq in self._entries:
+            self._stream.remove(entry.record)
+            self.forget(entry.record.seq)
 
     def hand_back(self, entry: Entry, delay: float) -> None:
         """The job's holder does not want it."""

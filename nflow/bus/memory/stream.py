@@ -36,6 +36,13 @@ class Stream:
         """The last sequence that it has given."""
         return self._seq
 
+    def newest_before(self, subject: str, moment: float | None) -> int:
+        """The last sequence; with a moment, the one before the first that came to `subject` from then on."""
+        if moment is None:
+            return self._seq
+        later = (record.seq for records in self._matching([subject]) for record in records if record.at >= moment)
+        return min(later, default=self._seq + 1) - 1
+
     def append(self, subject: str, payload: bytes, at: float) -> Record:
         """Store a record."""
         self._seq += 1

@@ -15,11 +15,13 @@ from nflow.bus.nats.connection import Connection, Login
 from nflow.bus.nats.jetstream import NO_RESPONDERS, NOTHING, JetStream, error_code
 from nflow.bus.nats.leases import Leases
 from nflow.bus.nats.listening import Limits
+from nflow.bus.nats.outbox import Outbox
 from nflow.bus.nats.publisher import Publisher
 from nflow.bus.nats.puller import Puller
 from nflow.bus.nats.reader import Reader, record_of
 from nflow.bus.nats.requests import Requests, status_of
 from nflow.bus.port import Intake, Job, JobQueue, Page, QueueState, Record, Subscription
+from nflow.bus.topology import USUAL_LOGS, LogLimits
 from nflow.errors import BusError, Conflict, NflowError, NobodyThere, StorageFull
 
 _LOG = logging.getLogger("nflow.bus")
@@ -30,6 +32,7 @@ async def connect(
     *,
     namespace: str = "nflow",
     replicas: int = 1,
+    logs: LogLimits = USUAL_LOGS,
     domain: str | None = None,
     name: str = "nflow",
     ensure: bool = True,
@@ -42,6 +45,7 @@ async def connect(
         url: `nats://host:port`, `tls://host:port`.
         namespace: Prefix of all names, so that tenants can share a server.
         replicas: On how many servers of a cluster each record is kept; counts when streams are created.
+        logs: How much of the logs is kept; counts when streams are created.
         domain: The JetStream domain, where there are several.
         name: Shown in the server's list of connections.
         ensure: Create missing streams; differing ones are logged.
@@ -57,7 +61,8 @@ async def connect(
     urls = url.split(",") if isinstance(url, str) else url
     connection = Connection(urls, login, name=name, limits=limits)
     await connection.open()
-    bus = NatsBus(connection, Leases(urls, login, name=name), namespace=namespace, replicas=replicas, domain=domain)
+    leases = Leases(urls, login, name=name)
+    bus = NatsBus(connection, leases, namespace=namespace, replicas=replicas, logs=logs, domain=domain)
     try:
         await bus.begin(ensure=ensure)
     except BaseException:
@@ -74,17 +79,26 @@ class NatsBus:
     """`port.Bus` on NATS JetStream."""
 
     def __init__(
-        self, connection: Connection, leases: Leases, *, namespace: str, replicas: int = 1, domain: str | None = None
+        self,
+        connection: Connection,
+        leases: Leases,
+        *,
+        namespace: str,
+        replicas: int = 1,
+        logs: LogLimits = USUAL_LOGS,
+        domain: str | None = None,
     ) -> None:
         self.namespace = namespace
         self.differences: list[str] = []  #: how the server's streams and consumers differ from what they should be
         self._replicas = replicas
+        self._logs = logs
         self._connection = connection
         self._leases = leases
         self._requests = Requests(connection)
         self._jetstream = JetStream(connection, self._requests, domain)
         self._publisher = Publisher(connection, self._requests, self._jetstream)
         self._reader = Reader(connection, self._requests, self._jetstream, self._publisher, replicated=replicas > 1)
+        self._outbox = Outbox(connection)
         self._intakes: set[Puller] = set()
         self._background: set[asyncio.Task[Any]] = set()
         self.append = self._publisher.append  #: see the port; with both `expect` and `guard`, the guard is read before
@@ -108,6 +122,10 @@ class NatsBus:
             case answer:
                 raise BusError(f"The server does not tell what it stores: {answer.get('error')}")
 
+    async def set_log_limits(self, logs: LogLimits) -> list[str]:
+        """Let the stream of the logs have these limits; what that has changed, in words."""
+        return await topology.set_log_limits(self._jetstream.call, self.namespace, logs)
+
     # --- records ---
 
     async def last(self, subject: str) -> Record | None:
@@ -126,8 +144,10 @@ class NatsBus:
         """See the port."""
         return await self._jetstream.heads(subject, tokens)
 
-    async def newest(self, subject: str) -> int:
+    async def newest(self, subject: str, *, before: float | None = None) -> int:
         """See the port."""
+        if before is not None and (first := await self._reader.first_from(subject, before)) is not None:
+            return first.seq - 1
         return await self._jetstream.newest(topology.stream_of(subject))
 
     async def purge(self, subject: str, *, through: int | None = None) -> None:
@@ -186,6 +206,15 @@ class NatsBus:
         """See the port."""
         self._publisher.admit(subject, payload)
         self._connection.post(subject, payload)
+
+    def post_record(self, subject: str, payload: bytes) -> None:
+        """See the port."""
+        self._publisher.admit(subject, payload)
+        self._outbox.post(subject, payload)
+
+    async def posted(self, subject: str) -> None:
+        """See the port."""
+        await self._outbox.posted(subject)
 
     def subscribe(self, subject: str, on_message: Callable[[str, bytes], None]) -> Subscription:
         """See the port."""
@@ -261,6 +290,7 @@ class NatsBus:
         """See the port."""
         for intake in self._intakes:
             intake.close()
+        self._outbox.close()
         await self._leases.stop()
         for task in self._background:
             task.cancel()
@@ -269,7 +299,8 @@ class NatsBus:
     # --- inside ---
 
     async def _ensure_streams(self) -> None:
-        self.differences = await topology.ensure(self._jetstream.call_patiently, self.namespace, self._replicas)
+        call = self._jetstream.call_patiently
+        self.differences = await topology.ensure(call, self.namespace, self._replicas, self._logs)
         for difference in self.differences:
             _LOG.warning("%s", difference)
 

@@ -20,7 +20,7 @@ NOTHING = frozenset({10037, 10059})  # no such record; no such stream, which is 
 NO_ROOM = frozenset({10023, 10028, 10047, 10077})  # 10077: the stream has reached its mark, or a write has failed
 
 _NOT_ENABLED = frozenset({10039, 10076})
-_SOON = frozenset({10005, 10008, 10023, 10074})  # a cluster that is still electing and finding its peers
+SOON = frozenset({10005, 10008, 10023, 10074})  # a cluster that is still electing and finding its peers
 _NEEDED = (2, 12)
 
 
@@ -54,7 +54,7 @@ class JetStream:
         backoff = Backoff(first=0.05, longest=1.0)
         while True:
             answer = await self.call(verb, body, patience=20.0)
-            if error_code(answer) not in _SOON or backoff.spent > self._patience():
+            if error_code(answer) not in SOON or backoff.spent > self._patience():
                 return answer
             await backoff.pause()
 
@@ -76,7 +76,7 @@ class JetStream:
 
     async def newest(self, stream: str) -> int:
         """The last sequence of a stream."""
-        match await self.call(f"STREAM.INFO.{stream}", {}):
+        match await self.call_patiently(f"STREAM.INFO.{stream}", {}):
             case {"state": {"last_seq": int(newest)}}:
                 return newest
             case answer:
@@ -117,7 +117,7 @@ class JetStream:
         code = error_code(answer)
         if code in _NOT_ENABLED:
             raise ServerTooOld(f"JetStream is not enabled for this account on {self._where()}.")
-        if code and code not in _SOON:
+        if code and code not in SOON:
             raise ServerRefused(f"JetStream on {self._where()} refuses: {answer['error']}")
 
     def _patience(self) -> float:

@@ -21,6 +21,7 @@ from nflow.bus.nats.jetstream import (
     COPY_IN_FLIGHT,
     NO_ROOM,
     NOTHING,
+    SOON,
     WRITE_IN_FLIGHT,
     WRONG_LAST_SEQUENCE,
     JetStream,
@@ -111,7 +112,9 @@ class Publisher:
     async def record_at(self, subject: str, after: int | None) -> Record | None:
         """The record that followed `after` on this subject, or the last one; read from the stream's leader."""
         wanted: Config = {"last_by_subj": subject} if after is None else {"next_by_subj": subject, "seq": after + 1}
-        answer = await self._jetstream.call(f"STREAM.MSG.GET.{stream_of(subject)}", wanted)
+        backoff = Backoff()
+        while error_code(answer := await self._jetstream.call(f"STREAM.MSG.GET.{stream_of(subject)}", wanted)) in SOON:
+            await backoff.pause()  # a stream that has lost its leader gets another
         match answer:
             case {"message": {"subject": str(where), "seq": int(seq), "time": str(at), **rest}}:
                 payload = base64.b64decode(str(rest.get("data", "")))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from nats.aio.msg import Msg
 
@@ -64,6 +64,12 @@ class Reader:
             if page.pending or self._complete(page.records, newest, after):
                 return page
             newest = await self._newest([subject])
+
+    async def first_from(self, subject: str, moment: float) -> Record | None:
+        """The first record that matches and was stored at that moment or later."""
+        start = datetime.fromtimestamp(moment, UTC).isoformat()
+        page, _ = await self._batch(subject, {"next_by_subj": subject, "start_time": start, "batch": 1})
+        return page.records[0] if page.records else None
 
     async def last_of_each(self, subjects: Sequence[str]) -> list[Record]:
         """The newest record of every subject that matches, in stream order."""

@@ -1,6 +1,15 @@
 """Moments and durations as people read them."""
 
+import re
 import time
+from contextlib import suppress
+from datetime import datetime
+
+from nflow.errors import UsageError
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_AGO = re.compile(r"(?:\d+(?:\.\d+)?\s*[dhms]\s*)+", re.ASCII)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])", re.ASCII)
 
 
 def when(at: float, now: float) -> str:
@@ -17,3 +26,22 @@ def duration(seconds: float, *, digits: int = 2) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def moment(text: str, now: float) -> float:
+    """The moment that a person means: `10m` and `1h 30m` ago, `02:15` of today, `2026-03-01T02:15+01:00`.
+
+    Args:
+        text: What was typed. Without a zone it is local time.
+        now: Seconds since the epoch, as is the result.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    given = text.strip().lower()
+    if _AGO.fullmatch(given):
+        return now - sum(float(amount) * _UNITS[unit] for amount, unit in _AMOUNT.findall(given))
+    today = datetime.fromtimestamp(now).astimezone().date().isoformat()
+    with suppress(ValueError):
+        return datetime.fromisoformat(f"{today}T{given}" if ":" in given[:3] else text.strip()).timestamp()
+    raise UsageError(f"'{text}' is no time. Write how long ago, '10m' or '2h', or when: '02:15', '2026-03-01T02:15'.")

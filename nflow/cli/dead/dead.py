@@ -16,6 +16,7 @@ from nflow.errors import ReplayRefused, UsageError
 
 if TYPE_CHECKING:
     from nflow.cli.dead.letters import Letters
+    from nflow.engine.dead import DeadLetter
 
 app = typer.Typer(
     help="Look at the jobs that no worker could handle, each with the reason, and put them back or remove them.",
@@ -84,7 +85,11 @@ def show(
 
 @app.command("replay")
 def replay(
-    ids: IdsArgument = None, every: AllOption = False, run: RunOption = None, server: ServerOption = None
+    ids: IdsArgument = None,
+    every: AllOption = False,
+    run: RunOption = None,
+    as_json: JsonOption = False,
+    server: ServerOption = None,
 ) -> int:
     """Put jobs back into their queues, exactly as they were. What no worker would take up stays, with the reason.
 
@@ -95,21 +100,42 @@ def replay(
     async def work() -> int:
         async with _letters(server) as letters:
             chosen = await letters.chosen(ids, run, every=every)
-            refused: list[ReplayRefused] = []
-            for letter in chosen:
-                try:
-                    await letters.replay(letter)
-                except ReplayRefused as error:
-                    refused.append(error)
-                    if len(chosen) > 1:
-                        say_error(f"Dead letter {letter.id} stays. {error}")
-                else:
-                    say(f"Put back into queue '{letter.queue}': {letter.what}.")
-            if len(chosen) == len(refused) == 1:
-                raise refused[0]
+            refused = {letter.id: why for letter in chosen if (why := await _refused(letters, letter))}
+            if as_json:
+                print_json([_as_told(letter, refused=refused.get(letter.id)) for letter in chosen])
+            else:
+                _tell_of_replay(chosen, refused)
             return FAILED if refused else 0
 
     return loop.run(work())
+
+
+async def _refused(letters: "Letters", letter: "DeadLetter") -> ReplayRefused | None:
+    """Put the job of one letter back; why not, if it stays."""
+    try:
+        await letters.replay(letter)
+    except ReplayRefused as error:
+        return error
+    return None
+
+
+def _tell_of_replay(chosen: "list[DeadLetter]", refused: "dict[int, ReplayRefused]") -> None:
+    if not chosen:
+        say("No dead letters.")
+    for letter in chosen:
+        if letter.id not in refused:
+            say(f"Put back into queue '{letter.queue}': {letter.what}.")
+        elif len(chosen) > 1:
+            say_error(f"Dead letter {letter.id} stays. {refused[letter.id]}")
+        else:
+            raise refused[letter.id]
+
+
+def _as_told(letter: "DeadLetter", refused: ReplayRefused | None) -> "dict[str, object]":
+    """A letter for programs, and why it stays; null if its job is in its queue again."""
+    from nflow.cli.dead.letters import as_row  # noqa: PLC0415 - see above
+
+    return {**as_row(letter), "refused": None if refused is None else str(refused)}
 
 
 @app.command("drop")
@@ -118,6 +144,7 @@ def drop(
     every: AllOption = False,
     run: RunOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
     server: ServerOption = None,
 ) -> None:
     """Remove dead letters, with their jobs.
@@ -125,17 +152,20 @@ def drop(
     [dim]Example:[/dim]  nflow dead drop 17 18
     """
     from nflow import loop  # noqa: PLC0415 - see above
+    from nflow.cli.dead.letters import as_row  # noqa: PLC0415
 
     async def work() -> None:
         async with _letters(server) as letters:
             chosen = await letters.chosen(ids, run, every=every)
-            if not chosen:
-                return
             which = f"dead letter {chosen[0].id}" if len(chosen) == 1 else f"{len(chosen)} dead letters"
-            confirm(f"Remove {which} for good?", yes=yes)
+            if chosen:
+                confirm(f"Remove {which} for good?", yes=yes)
             for letter in chosen:
                 await letters.drop(letter)
-            say(f"Removed {which}.")
+            if as_json:
+                print_json([as_row(letter) for letter in chosen])
+            else:
+                say(f"Removed {which}." if chosen else "No dead letters.")
 
     loop.run(work())
 

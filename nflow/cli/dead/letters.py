@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nflow.cli.console.streams import say
 from nflow.cli.console.table import print_table
 from nflow.cli.console.times import when
 from nflow.cli.console.values import Plain
@@ -49,10 +48,7 @@ class Letters(DeadLetters):
         """
         if (bool(ids), run is not None, every).count(True) != 1:
             raise UsageError("Say which dead letters: their ids, or --run RUN, or --all. To list them: nflow dead list")
-        found = [await self.get(id_) for id_ in dict.fromkeys(ids)] if ids else await self.of(run)
-        if not found:
-            say("No dead letters.")
-        return found
+        return [await self.get(id_) for id_ in dict.fromkeys(ids)] if ids else await self.of(run)
 
     async def _run_of(self, text: str) -> RunId:
         """The run whose id begins so: of those with letters, for it may be known no more, else of all."""

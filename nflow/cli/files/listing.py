@@ -9,7 +9,7 @@ from nflow.cli.console.table import print_json, print_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nflow.cli.files.found import Found, FoundParameter
+    from nflow.files.found import Found, FoundParameter
 
 
 def list_(as_json: JsonOption = False) -> None:
@@ -18,7 +18,7 @@ def list_(as_json: JsonOption = False) -> None:
     [dim]Example:[/dim]  nflow list
     """
     settings = load_settings()
-    from nflow.cli.files.found import candidates, look_into  # noqa: PLC0415 - after bad settings have been told
+    from nflow.files.found import candidates, look_into  # noqa: PLC0415 - after bad settings have been told
 
     found = look_into(candidates(settings.workflows.folders))
     if as_json:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nflow.config import Settings
-    from nflow.models.policy import Policy
     from nflow.models.workflow import Workflow
 
 
@@ -38,13 +37,3 @@ def find_workflow(name: str, settings: "Settings") -> "Path":
         if name not in [file.stem for file in files()]:
             raise
         raise WorkflowNotFound(f"{error}\n'{name}' is an example; to have it here: nflow examples copy .") from None
-
-
-def usual_policy(settings: "Settings") -> "Policy":
-    """What is done about tasks that fail or take too long, where a workflow does not say."""
-    from nflow.models.policy import Policy  # noqa: PLC0415 - see above
-    from nflow.models.retry import Retry  # noqa: PLC0415
-
-    said = settings.policy
-    retry = Retry(attempts=said.attempts, pause=said.pause) if said.attempts > 1 else None
-    return Policy(retry=retry, on_failure=said.on_failure, timeout=said.timeout, deadline=said.deadline)

@@ -6,15 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-
-def imported(node: ast.AST) -> Iterable[str]:
-    """The modules that a statement imports."""
-    match node:
-        case ast.Import(names=names):
-            return [alias.name for alias in names]
-        case ast.ImportFrom(module=str(module), level=0):
-            return [module]
-    return []
+from nflow.files.found import imported
 
 
 def neighbours(file: Path, codes: Iterable[bytes]) -> list[str]:

@@ -3,23 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import ParamSpec
 
 from nflow.bus.port import Record
-from nflow.cli.follow.lines import Lines
+from nflow.cli.follow.lines import ShownLines
 from nflow.cli.follow.screen import Screen
 from nflow.cli.follow.summary import Part
 from nflow.cli.queues.lookout import Lookout
-from nflow.client import Client, Following
-from nflow.core.events import Event, RunStarted
+from nflow.core.events import Event
 from nflow.core.ids import RunId
-from nflow.core.spec import WorkflowSpec
-from nflow.engine.engine import Engine
-from nflow.engine.log import readable
 from nflow.engine.serving import Needs
-from nflow.errors import BlobLost
+from nflow.runs import Following, Runs
 from nflow.view.run import RunView
 
 P = ParamSpec("P")
@@ -60,26 +56,8 @@ class Stage:
         self._thread.shutdown(wait=False)
 
 
-def view_of(spec: WorkflowSpec) -> RunView:
-    """A view of a run of this workflow that has not begun."""
-    retries = {
-        (name, task.id): task.retry for name, dag in spec.dags.items() for task in dag.tasks if task.retry is not None
-    }
-    return RunView({name: len(dag.tasks) for name, dag in spec.dags.items()}, retries)
-
-
-async def view_of_known(engine: Engine, run: RunId) -> RunView:
-    """A view of a run that may have begun, with what its log says of its workflow."""
-    page = await engine.bus.read(engine.subjects.own(run), limit=1)
-    for started in (event for record in page.records for event in readable(record)):
-        if isinstance(started, RunStarted):
-            with suppress(BlobLost):  # of an old run: all but its sizes and retries is known
-                return view_of(await engine.specs.get(started.spec))
-    return RunView({})
-
-
 async def follow(
-    client: Client,
+    client: Runs,
     run: RunId,
     view: RunView,
     stage: Stage,
@@ -124,13 +102,13 @@ async def follow(
             await around.enter_async_context(lookout)
         following = await around.enter_async_context(Following(engine, engine.subjects.run_events(run), on_event))
         if with_lines:
-            lines = Lines(engine, run, lambda lines: stage.show(screen.lines, lines), after=after)
+            lines = ShownLines(engine, run, lambda lines: stage.show(screen.lines, lines), after=after)
             await around.enter_async_context(lines)
         await following.until(over.wait())
 
 
 @asynccontextmanager
-async def _moving(client: Client, view: RunView, stage: Stage) -> AsyncIterator[None]:
+async def _moving(client: Runs, view: RunView, stage: Stage) -> AsyncIterator[None]:
     async def draw() -> None:
         while True:
             frame = view.frame()

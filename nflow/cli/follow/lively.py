@@ -16,7 +16,7 @@ from nflow.cli.console.times import duration
 from nflow.cli.follow.plain import Plain, logged
 from nflow.cli.follow.summary import Part
 from nflow.view.run import DagFrame, Frame
-from nflow.wire.lines import Line
+from nflow.wire.lines import Line, readable
 
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 _BAR_COLUMNS = 24
@@ -88,11 +88,11 @@ class Written:
         """Most lines need no look at what they hold: 100 000 of them have to pass in a second."""
         for line in self._lines:
             if line.stream == "log":
-                yield from console.render(Text(logged(line), style=_LEVELS.get(line.level, "dim")), options)
+                yield from console.render(Text(readable(logged(line)), style=_LEVELS.get(line.level, "dim")), options)
             elif line.text.replace("\t", "").isprintable():
                 yield Segment(f"{line.text}\n")
             else:  # codes that move the cursor would tear what moves below
-                yield from console.render(Text.from_ansi(line.text), options)
+                yield from console.render(Text.from_ansi(readable(line.text)), options)
 
 
 class Moving:

@@ -7,7 +7,7 @@ from typing import TextIO
 from nflow.cli.console.streams import write
 from nflow.cli.follow.summary import Part
 from nflow.view.run import Frame
-from nflow.wire.lines import Line
+from nflow.wire.lines import Line, readable
 
 
 class Plain:
@@ -31,7 +31,7 @@ class Plain:
         streams = [self._out if line.stream == "out" else self._err for line in lines]
         for line, stream, following in zip(lines, streams, [*streams[1:], None], strict=True):
             text = logged(line) if line.stream == "log" else line.text
-            write(stream, f"{text}\n", flush=stream is not following)
+            write(stream, f"{readable(text)}\n", flush=stream is not following)
 
     def note(self, text: str) -> None:
         """Show a remark of nflow's own."""

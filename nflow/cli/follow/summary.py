@@ -1,9 +1,11 @@
 """How a run ended, in words and as JSON. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import NamedTuple
 
 from nflow.cli.console.times import duration
+from nflow.client.result import TaskFailure
 from nflow.core.events import Status
 from nflow.core.ids import RunId
 from nflow.view.run import Failure, RunView
@@ -25,22 +27,29 @@ def summary(name: str, run: RunId, view: RunView, *, with_output: bool = False) 
     `with_output` is for where nothing was shown of what the tasks wrote: those that failed then tell the end of it.
     """
     assert view.finished is not None, "it goes on"
-    yield from failures(view, with_output=with_output)
+    yield from failures(run, view, with_output=with_output)
     status, reason = view.finished.status, view.finished.reason
     yield Part(f"{_MARKS[status]} {name} {status}", _STYLES[status])
     yield Part(f" in {duration(view.seconds)}")
     if reason and status is not Status.SUCCEEDED:
         yield Part(f": {reason.splitlines()[0]}")
+    for text in stopped_dags(view):
+        yield Part(f"; {text}", "yellow")
     yield Part(f"  ({', '.join([*_counted(view), f'run {run}'])})\n", "dim")
 
 
-def failures(view: RunView, *, with_output: bool) -> Iterator[Part]:
+def stopped_dags(view: RunView) -> list[str]:
+    """The dags that were stopped while the run went on, and by whom."""
+    return [f"{dag} was stopped by {by}" for dag, by in view.stopped_dags.items()]
+
+
+def failures(run: RunId, view: RunView, *, with_output: bool) -> Iterator[Part]:
     """The tasks that failed for good: why, where, and what can be done about it."""
     for failure in view.failures:
         yield from _failure(failure, with_output=with_output)
     unshown = view.counts["failed"] - len(view.failures)
     if view.failures and unshown > 0:
-        yield Part(f"... and {unshown} more failed.\n", "red")
+        yield Part(f"... and {unshown} more failed. All of them: nflow show {run}\n", "red")
 
 
 def as_json(name: str, run: RunId, view: RunView) -> dict[str, object]:
@@ -59,7 +68,9 @@ def tasks_as_json(view: RunView) -> dict[str, object]:
     return {
         "seconds": round(view.seconds, 6) if view.finished else None,
         "tasks": dict(view.counts),
-        "failures": [_plain(failure) for failure in view.failures],
+        "retrying": view.retrying,
+        "stopped_dags": dict(view.stopped_dags),
+        "failures": [asdict(TaskFailure.of(failure)) for failure in view.failures],
     }
 
 
@@ -77,28 +88,6 @@ def _failure(failure: Failure, *, with_output: bool) -> Iterator[Part]:
     if with_output and event.output:
         yield Part("The end of its output:\n", "dim")
         yield from (Part(f"  {line}\n") for line in event.output)
-
-
-def _plain(failure: Failure) -> dict[str, object]:
-    event = failure.event
-    error, who = event.error, event.provenance
-    return {
-        "dag": failure.dag,
-        "task": event.task,
-        "attempt": event.attempt,
-        "execution": event.execution,
-        "worker": who.worker,
-        "host": who.host,
-        "pid": who.pid,
-        "seconds": round(max(who.end - who.start, 0.0), 6),
-        "peak_memory_bytes": who.peak_memory_bytes,
-        "exit_code": event.exit_code,
-        "type": error.type,
-        "message": error.message,
-        "hint": error.hint,
-        "traceback": error.traceback,
-        "output": list(event.output),
-    }
 
 
 def _counted(view: RunView) -> list[str]:

@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from nflow.cli.queues.needs import lack_of_all, lack_of_some, served_now
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
 from nflow.engine.serving import Lack, Needs
 from nflow.errors import BusError
+from nflow.files.needs import lack_of_all, lack_of_some, served_now
 from nflow.worker.roster import Roster
 
 _log = logging.getLogger(__name__)

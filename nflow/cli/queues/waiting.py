@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nflow.cli.queues.needs import waits_for
 from nflow.engine.engine import Engine
 from nflow.engine.runs import RunEntry
 from nflow.engine.serving import Lack, Served, served_by
+from nflow.files.needs import waits_for
 from nflow.wire.subjects import ANY_PYTHON, queue_of
 from nflow.worker.heartbeat import workers
 

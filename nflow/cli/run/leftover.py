@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 
-from nflow.client import Client
 from nflow.engine.runs import RunEntry
+from nflow.runs import Runs
 
 #: Runs that a note names.
 _MOST_NAMED = 5
 
 
-async def left_over(client: Client) -> list[RunEntry]:
+async def left_over(client: Runs) -> list[RunEntry]:
     """The runs that have not ended, and that no worker which is alive drives."""
-    active = [entry for entry in await client.runs() if entry.is_active]
+    active = [entry for entry in await client.all() if entry.is_active]
     driven = await asyncio.gather(*map(client.is_driven, active))
     return [entry for entry, is_driven in zip(active, driven, strict=True) if not is_driven]
 

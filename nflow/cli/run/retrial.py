@@ -1,16 +1,17 @@
 """A run that has ended and is to go on: looked at, given other parameters, begun again."""
 
-import getpass
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from nflow.cli.follow.following import view_of
-from nflow.cli.follow.lines import last_line
-from nflow.cli.run.changes import encoded_changes
+from nflow.cli.files.reading import reading
 from nflow.cli.run.undertaking import Begun
-from nflow.client import Client
+from nflow.client.changes import encoded_changes
+from nflow.engine.lines import last_line
 from nflow.engine.retrying import Past, refuse_if_needless, reopening_of
 from nflow.engine.serving import Needs
 from nflow.errors import UsageError
+from nflow.models.workflow import Workflow, load
+from nflow.runs import Runs, view_of, whoever_asks
 from nflow.view.run import RunView
 from nflow.wire.python import python_tag
 from nflow.wire.values import Encoded
@@ -39,7 +40,7 @@ class Retrial:
         tasks = frozenset(task.queue for dag in spec.dags.values() for task in dag.tasks)
         return Needs(queues=tuple(self._past.queues), tasks=tasks, python=spec.python)
 
-    async def look(self, client: Client, *, works: bool) -> None:
+    async def look(self, client: Runs, *, works: bool) -> None:
         """Find the run, and make sure that what is asked for can be done."""
         past = self._past = await client.past((await client.find(self._text)).run)
         refuse_if_needless(past, self._tasks)
@@ -49,13 +50,13 @@ class Retrial:
                 f"Only Python {past.spec.python} can open the tasks of run {past.entry.run} ({self.name}); this is "
                 f"{python_tag()}. Use nflow with that Python, or start the run anew."
             )
-        self._parameters = await encoded_changes(client.engine, past, self._changes)
+        self._parameters = await encoded_changes(client.engine, past, self._changes, _read)
 
-    async def begin(self, client: Client) -> Begun:
+    async def begin(self, client: Runs) -> Begun:
         """Begin it again."""
         run = self._past.entry.run
         after = await last_line(client.engine, run)
-        opening = await client.reopen(self._past, tasks=self._tasks, parameters=self._parameters, by=_who())
+        opening = await client.reopen(self._past, tasks=self._tasks, parameters=self._parameters, by=whoever_asks())
         return Begun(run=run, opening=opening, after=after)
 
     def view(self) -> RunView:
@@ -63,8 +64,6 @@ class Retrial:
         return view_of(self._past.spec)
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in many a container
-        return "a person"
+def _read(path: Path) -> Workflow:
+    with reading(path):
+        return load(path)

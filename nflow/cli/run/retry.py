@@ -65,12 +65,12 @@ def retry(
 
 async def _begin(settings: "Settings", retrial: "Retrial", head_start: "HeadStart", *, as_json: bool) -> int:
     """Leave the run to workers."""
-    from nflow.cli.queues.needs import advice  # noqa: PLC0415
-    from nflow.client import Client  # noqa: PLC0415
+    from nflow.files.needs import advice  # noqa: PLC0415
+    from nflow.runs import Runs  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings, attaching=head_start.attachment) as engine:
-        client = Client(engine)
+        client = Runs(engine)
         await retrial.look(client, works=False)
         begun = await retrial.begin(client)
         if as_json:

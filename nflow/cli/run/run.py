@@ -16,7 +16,7 @@ from nflow.cli.arguments import (
     parse_arguments,
 )
 from nflow.cli.edge import log_to_stderr
-from nflow.cli.files.loading import load_workflow, usual_policy
+from nflow.cli.files.loading import load_workflow
 
 
 def run(  # noqa: PLR0913, PLR0917 - the flags of a command
@@ -45,7 +45,8 @@ def run(  # noqa: PLR0913, PLR0917 - the flags of a command
 
     with HeadStart(settings, works=works) as head_start:
         from nflow.cli.files.reading import writing_to_stderr  # noqa: PLC0415
-        from nflow.cli.queues.needs import require_names  # noqa: PLC0415
+        from nflow.files.needs import require_names  # noqa: PLC0415
+        from nflow.files.policy import usual_policy  # noqa: PLC0415
         from nflow.shipment import pack  # noqa: PLC0415
 
         require_names(loaded, queue)

@@ -15,12 +15,12 @@ from nflow.cli.run.interrupts import Interrupts
 from nflow.cli.run.leftover import going_on, left_over, still_to_end
 from nflow.cli.run.undertaking import Begun, Undertaking
 from nflow.cli.worker.working import duties_of
-from nflow.client import Client
 from nflow.config import Settings
 from nflow.core.events import Status
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
 from nflow.errors import NflowError
+from nflow.runs import Runs
 from nflow.session import open_engine
 from nflow.view.run import RunView
 from nflow.worker.worker import Worker
@@ -49,7 +49,7 @@ class Running:
         try:
             with self._interrupts.caught():
                 async with open_engine(self._settings, attaching=head_start.attachment, works=self._works) as engine:
-                    await self._undertaking.look(Client(engine), works=self._works)
+                    await self._undertaking.look(Runs(engine), works=self._works)
                     await self._show(engine, head_start)
         except asyncio.CancelledError:
             if not self._interrupts.count:
@@ -64,7 +64,7 @@ class Running:
             self._stage.close()
 
     async def _run(self, engine: Engine, head_start: HeadStart) -> None:
-        client = Client(engine)
+        client = Runs(engine)
         before = await left_over(client) if self._works else []
         if before:
             self._stage.note(going_on(before))
@@ -77,7 +77,7 @@ class Running:
         if before and (after := [entry for entry in await left_over(client) if entry.run != begun.run]):
             self._stage.note(still_to_end(after))
 
-    async def _follow(self, client: Client, begun: Begun, view: RunView) -> None:
+    async def _follow(self, client: Runs, begun: Begun, view: RunView) -> None:
         run = begun.run
         try:
             with self._interrupts.first(lambda: self._stop(client, run)):
@@ -108,11 +108,11 @@ class Running:
             return f"It was asked to stop. To see how far it is: nflow status {run}"
         return f"To stop it: nflow stop {run}"
 
-    def _stop(self, client: Client, run: RunId) -> None:
+    def _stop(self, client: Runs, run: RunId) -> None:
         self._stage.note(f"Stopping {self._undertaking.name}; press Ctrl-C again to leave it as it is.")
         self._stopping = asyncio.ensure_future(self._ask_to_stop(client, run))
 
-    async def _ask_to_stop(self, client: Client, run: RunId) -> None:
+    async def _ask_to_stop(self, client: Runs, run: RunId) -> None:
         try:
             await client.stop(run, grace=self._settings.worker.grace, by="Ctrl-C")
             self._is_asked_to_stop = True

@@ -15,14 +15,14 @@ from nflow.cli.arguments import (
     load_settings,
     parse_arguments,
 )
-from nflow.cli.files.loading import load_workflow, usual_policy
+from nflow.cli.files.loading import load_workflow
 
 if TYPE_CHECKING:
-    from nflow.client import Client
     from nflow.config import Settings
     from nflow.core.ids import RunId
     from nflow.engine.serving import Needs
     from nflow.models.workflow import Workflow
+    from nflow.runs import Runs
     from nflow.shipment import Shipment
 
 
@@ -42,7 +42,8 @@ def start(
     [dim]Example:[/dim]  RUN=$(nflow start sequence)
     """
     from nflow.cli.files.reading import writing_to_stderr  # noqa: PLC0415
-    from nflow.cli.queues.needs import require_names  # noqa: PLC0415 - as the next, nothing that --help needs
+    from nflow.files.needs import require_names  # noqa: PLC0415 - as the next, nothing that --help needs
+    from nflow.files.policy import usual_policy  # noqa: PLC0415
     from nflow.shipment import pack  # noqa: PLC0415
 
     settings = load_settings(server, policy__deadline=deadline)
@@ -59,12 +60,12 @@ def start(
 async def _start(
     settings: "Settings", workflow: "Workflow", shipment: "Shipment", *, queue: str, keep_data: bool, wait: bool
 ) -> int:
-    from nflow.cli.queues.needs import advice, needs_of  # noqa: PLC0415
-    from nflow.client import Client  # noqa: PLC0415
+    from nflow.files.needs import advice, needs_of  # noqa: PLC0415
+    from nflow.runs import Runs  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
-        client = Client(engine)
+        client = Runs(engine)
         run = await client.send(shipment, queue=queue, keep_data=keep_data)
         sys.stdout.write(f"{run}\n")
         sys.stdout.flush()
@@ -75,13 +76,14 @@ async def _start(
         return 0
 
 
-async def _wait(client: "Client", run: "RunId", shipment: "Shipment", needs: "Needs") -> int:
+async def _wait(client: "Runs", run: "RunId", shipment: "Shipment", needs: "Needs") -> int:
     """Follow the run on stderr: stdout has its id alone."""
     from nflow.cli.edge import FAILED  # noqa: PLC0415
-    from nflow.cli.follow.following import Stage, follow, view_of  # noqa: PLC0415
+    from nflow.cli.follow.following import Stage, follow  # noqa: PLC0415
     from nflow.cli.follow.screen import screen  # noqa: PLC0415
     from nflow.cli.follow.summary import summary  # noqa: PLC0415
     from nflow.core.events import Status  # noqa: PLC0415
+    from nflow.runs import view_of  # noqa: PLC0415
     from nflow.wire.messages import unpack_spec  # noqa: PLC0415
 
     stage, view = Stage(screen(shipment.workflow, quiet=True)), view_of(unpack_spec(shipment.spec))

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from nflow.cli.follow.following import view_of
-from nflow.cli.queues.needs import needs_of
-from nflow.client import Client
 from nflow.core.ids import RunId
 from nflow.engine.serving import Needs
+from nflow.files.needs import needs_of
 from nflow.models.workflow import Workflow
+from nflow.runs import Runs, view_of
 from nflow.shipment import Shipment
 from nflow.view.run import RunView
 from nflow.wire.messages import unpack_spec
@@ -34,14 +33,14 @@ class Undertaking(Protocol):
     def needs(self) -> Needs:
         """What it needs to have served."""
 
-    async def look(self, client: Client, *, works: bool) -> None:
+    async def look(self, client: Runs, *, works: bool) -> None:
         """Make sure that it can be done; before anything is started, and before anything else is asked here.
 
         Raises:
             UsageError: it cannot.
         """
 
-    async def begin(self, client: Client) -> Begun:
+    async def begin(self, client: Runs) -> Begun:
         """Begin."""
 
     def view(self) -> RunView:
@@ -58,10 +57,10 @@ class Submission:
         self._queue = queue
         self._keep_data = keep_data
 
-    async def look(self, client: Client, *, works: bool) -> None:
+    async def look(self, client: Runs, *, works: bool) -> None:
         """All that is known before there is a server was told before."""
 
-    async def begin(self, client: Client) -> Begun:
+    async def begin(self, client: Runs) -> Begun:
         """Submit it."""
         return Begun(run=await client.send(self._shipment, queue=self._queue, keep_data=self._keep_data))
 

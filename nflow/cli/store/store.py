@@ -157,11 +157,11 @@ def rm(
 async def _stored(run: str, section: Section, server: str | None) -> "AsyncIterator[StoredData]":
     """The data of a run, on an open connection."""
     from nflow.cli.store.stored import StoredData  # noqa: PLC0415 - the bus is needed only from here on
-    from nflow.client import Client  # noqa: PLC0415
+    from nflow.runs import Runs  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(load_settings(server)) as engine:
-        yield StoredData(engine, await Client(engine).find(run), section)
+        yield StoredData(engine, await Runs(engine).find(run), section)
 
 
 def _printed(text: str, notes: list[str], missing: list[str]) -> int:

@@ -24,6 +24,7 @@ def duties_of(settings: Settings, queues: Iterable[str] = ()) -> Duties:
         tasks_per_slot=given.tasks_per_slot,
         slot_memory=given.slot_memory,
         recycle_memory=given.recycle_memory,
+        most_output=int(settings.logs.per_task),
         kill_after=given.kill_after,
         retention=retention(settings),
         environment=slot_environment(),

@@ -143,6 +143,10 @@ class Connection:
             _deadline.reset(before)
             lock.release()
 
+    async def runs(self) -> set[str]:
+        """The runs to which anything belongs."""
+        return {str(run) for part in (self.heads, self.parts) for run in await part.distinct("run")}
+
     async def forget(self, run: str) -> None:
         """Remove all that belongs to a run; the heads first, which lead to the rest."""
         await self.heads.delete_many({"run": run})

@@ -106,6 +106,10 @@ class MongoStore:
         for name, value in values.items():
             await self.set(run, name, value)
 
+    async def runs(self) -> frozenset[RunId]:
+        """See the port."""
+        return frozenset(map(RunId, await self._connection.run(self._connection.runs)))
+
     async def drop(self, run: RunId) -> None:
         """Forget all data of a run."""
         await self._connection.run(lambda: self._connection.forget(run))

@@ -1,8 +1,11 @@
 """Moments and durations as people read them."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from nflow.cli.console.times import duration
+from nflow.cli.console.times import duration, moment
+from nflow.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,36 @@ from nflow.cli.console.times import duration
 )
 def test_durations_are_told_as_a_person_would(seconds: float, words: str):
     assert duration(seconds) == words
+
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(("text", "ago"), [("10m", 600.0), ("1h 30m", 5400.0), ("2d", 172_800.0), ("0.5s", 0.5)])
+def test_a_moment_may_be_so_long_ago(text: str, ago: float):
+    assert moment(text, NOW) == NOW - ago
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2026-03-01T11:00:00+00:00", NOW - 3600),
+        ("2026-03-01T11:00Z", NOW - 3600),
+        ("2026-02-28", datetime(2026, 2, 28).astimezone().timestamp()),
+        ("2026-02-28 01:02:03", datetime(2026, 2, 28, 1, 2, 3).astimezone().timestamp()),
+    ],
+)
+def test_a_moment_may_be_a_date_and_a_time(text: str, at: float):
+    assert moment(text, NOW) == at
+
+
+def test_a_time_without_a_date_is_todays():
+    today = datetime.fromtimestamp(NOW).astimezone()
+
+    assert moment("02:15", NOW) == today.replace(hour=2, minute=15).timestamp()
+
+
+@pytest.mark.parametrize("text", ["noon", "", "10", "10 parsecs", "2026-13-01"])
+def test_what_is_no_moment_is_refused(text: str):
+    with pytest.raises(UsageError, match="is no time"):
+        moment(text, NOW)

@@ -8,6 +8,7 @@ import platform
 import signal
 import subprocess
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,36 @@ def test_of_several_those_are_put_back_that_can_be(nflow: Program, post: Post):
     assert f"Run {ended.run} has ended (failed), and nobody takes up a job of it." in done.err
     assert post.letters() == []
     assert len(ended.letters()) == 1
+
+
+def test_programs_are_told_what_became_of_each_letter(nflow: Program, post: Post):
+    settled, whole = post.lay_down(pack_job(post.job())), post.lay_down(POISON, task="b")
+    post.do(lambda engine: give_up(engine, post.job(), "it is broken"))
+
+    replayed = nflow("dead", "replay", "--all", "--json")
+    dropped = nflow("dead", "drop", "--all", "--yes", "--json")
+
+    told = json.loads(replayed.out)
+    assert (replayed.code, [row["id"] for row in told], told[1]["refused"]) == (1, [settled, whole], None)
+    assert "has failed (attempt 1)" in told[0]["refused"]
+    assert [row["id"] for row in json.loads(dropped.out)] == [settled]
+    assert json.loads(nflow("dead", "drop", "--all", "--yes", "--json").out) == []
+
+
+def test_a_letter_that_cannot_be_read_itself_says_so_instead_of_a_job(post: Post):
+    post.do(lambda engine: engine.bus.append(engine.subjects.dead("task", post.run, 1), b"\xc1"))
+
+    [letter] = post.letters()
+
+    assert letter.what == "a job that nobody knows, for its letter cannot be read"
+    assert letter.reason.endswith("These 1 bytes are no message of nflow: they are no msgpack")
+
+
+def test_a_job_that_names_no_run_is_told_as_such(post: Post):
+    post.lay_down(POISON)
+    [letter] = post.letters()
+
+    assert replace(letter, subject="nflow.job.task.q.any").what == "a task job of no run"
 
 
 def test_nothing_is_done_when_one_of_the_ids_is_unknown(nflow: Program, post: Post):

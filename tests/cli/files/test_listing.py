@@ -10,7 +10,7 @@ import pytest
 
 from nflow.cli.app import app
 from nflow.cli.edge import guarded
-from nflow.cli.files.found import candidates, look_into
+from nflow.files.found import candidates, look_into
 from nflow.server.process import wait_until_ended
 from tests.cli.program import PATIENCE, Program
 
@@ -212,3 +212,11 @@ def test_ctrl_c_ends_a_listing_and_all_that_it_has_started(tmp_path: Path):
     assert done.code == 130
     assert "Traceback" not in done.err
     assert wait_until_ended(pid, PATIENCE)
+
+
+def test_a_file_that_would_list_workflows_itself_when_it_is_read_is_told_instead_of_read_for_ever(here: Path):
+    problem = problem_of("import nflow\nwith nflow.Client() as client:\n    client.workflows()\n")
+
+    assert problem is not None
+    assert "uses nflow as soon as it is read" in problem
+    assert "if __name__ == '__main__'" in problem

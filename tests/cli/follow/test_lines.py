@@ -8,9 +8,10 @@ import pytest
 
 from nflow.bus.clock import VirtualClock
 from nflow.bus.memory import MemoryBus, MemoryServer
-from nflow.cli.follow.lines import PAGE, Lines
+from nflow.cli.follow.lines import ShownLines
 from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.engine.engine import Engine
+from nflow.engine.reading import PAGE
 from nflow.store.kv import KvStore
 from nflow.wire.lines import Line, pack_lines
 
@@ -58,7 +59,7 @@ async def test_lines_come_in_order_those_from_before_and_those_that_are_written_
     shown = Shown()
     write(engine, "one", "two")
 
-    async with Lines(engine, RUN, shown.show):
+    async with ShownLines(engine, RUN, shown.show):
         await shown.some()
         write(engine, "three")
         await shown.some()
@@ -71,7 +72,7 @@ async def test_what_a_slow_screen_has_not_shown_stays_on_the_server(engine: Engi
     shown = Shown()
     shown.free.clear()
 
-    async with Lines(engine, RUN, shown.show):
+    async with ShownLines(engine, RUN, shown.show):
         write(engine, *map(str, range(5 * PAGE)))
         await shown.some()
         assert len(shown.texts) <= PAGE
@@ -87,7 +88,7 @@ async def test_a_run_that_is_left_is_read_no_further(engine: Engine):
     write(engine, *map(str, range(5 * PAGE)))
 
     with suppress(KeyError):
-        async with Lines(engine, RUN, shown.show):
+        async with ShownLines(engine, RUN, shown.show):
             await shown.some()
             raise KeyError
 
@@ -99,7 +100,7 @@ async def test_a_broken_message_is_told_and_the_next_one_shown(engine: Engine):
     engine.bus.publish(engine.subjects.lines(RUN, DagId("main:1"), TaskId("a")), b"nonsense")
     write(engine, "next")
 
-    async with Lines(engine, RUN, shown.show):
+    async with ShownLines(engine, RUN, shown.show):
         pass
 
     assert "cannot be read" in shown.texts[0]

@@ -64,7 +64,13 @@ def test_of_many_failures_a_few_are_told_and_the_others_counted(tale: Tale):
     tale.tell(RunFinished(status=Status.FAILED))
 
     assert told(tale).count("Traceback") == MOST_FAILURES
-    assert f"... and {100 - MOST_FAILURES} more failed.\n" in told(tale)
+    assert f"... and {100 - MOST_FAILURES} more failed. All of them: nflow show 01run\n" in told(tale)
+
+
+def test_a_dag_that_was_stopped_is_told_though_its_run_succeeded(tale: Tale):
+    tale.tell(StopRequested(reason="stopped by ada", by="ada", dag=MAIN), RunFinished(status=Status.SUCCEEDED))
+
+    assert told(tale) == "✔ scan succeeded in 3.00 s; main:1 was stopped by ada  (no tasks, run 01run)\n"
 
 
 def test_a_stopped_run_says_why(tale: Tale):
@@ -88,6 +94,8 @@ def test_json_holds_all_of_it(tale: Tale):
         "reason": "task 'a' failed",
         "seconds": 3.0,
         "tasks": {"failed": 1},
+        "retrying": 0,
+        "stopped_dags": {},
         "failures": [
             {
                 "dag": "main:1",

@@ -9,10 +9,10 @@ import pytest
 from nflow.bus.clock import VirtualClock
 from nflow.bus.memory import MemoryBus, MemoryServer
 from nflow.cli.queues.lookout import Lookout
-from nflow.cli.queues.needs import lack_of_some, served_now, waits_for
 from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.engine.engine import Engine
 from nflow.engine.serving import Lack, Needs
+from nflow.files.needs import lack_of_some, served_now, waits_for
 from nflow.store.kv import KvStore
 from nflow.wire.frames import pack_plain
 

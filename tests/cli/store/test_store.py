@@ -73,7 +73,7 @@ def test_a_value_whose_module_is_not_here_cannot_be_shown(nflow: Program, kept: 
     done = nflow("store", "get", kept, "reading")
 
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith(f"nflow: 'reading' of {kept} cannot be shown here.")
+    assert done.err.startswith(f"nflow: 'reading' of {kept} cannot be opened here.")
     assert "needs the module 'instrument', which is not installed here" in done.err
 
 

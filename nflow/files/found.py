@@ -18,8 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nflow.cli.files.neighbours import imported
-from nflow.config import slot_environment
+from nflow.config import glance_environment
 from nflow.models.workflow import look_up
 from nflow.server.signs import Bell, Sign, Signs
 
@@ -92,6 +91,16 @@ def look_into(files: Iterable[Path], *, seconds: float = LIMIT) -> list[Found]:
             bell.close()
 
 
+def imported(node: ast.AST) -> Iterable[str]:
+    """The modules that a statement imports."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module]
+    return []
+
+
 def _imports_nflow(file: Path) -> bool:
     try:
         text = file.read_bytes()
@@ -108,7 +117,8 @@ def _imports_nflow(file: Path) -> bool:
 
 def _look(file: Path, answer: Path, seconds: float, bell: Bell) -> Found:
     name, path = file.stem, str(file.absolute())
-    sign, code = _run([sys.executable, "-P", "-m", "nflow.cli.files.glance", path, str(answer)], seconds, bell)
+    command = [sys.executable, "-P", "-m", "nflow.files.glance", path, str(answer)]
+    sign, code = _run(command, glance_environment(file), seconds, bell)
     with suppress(OSError, ValueError):
         told = json.loads(answer.read_text(encoding="utf-8"))
         return Found(
@@ -122,14 +132,14 @@ def _look(file: Path, answer: Path, seconds: float, bell: Bell) -> Found:
     return Found(name=name, path=path, problem=f"{file.name} {_end(sign, code, seconds)}")
 
 
-def _run(command: list[str], seconds: float, bell: Bell) -> tuple[Sign, int]:
+def _run(command: list[str], environment: dict[str, str], seconds: float, bell: Bell) -> tuple[Sign, int]:
     """Run to its end, or for so long; what it has started ends with it."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=slot_environment(),
+        env=environment,
         start_new_session=True,
     )
     try:

@@ -1,6 +1,7 @@
-"""Starting and following runs: what the command line does, and what a Python program may do without it."""
+"""Starting, following and steering runs, on an open connection: what every command and every client does."""
 
 import asyncio
+import getpass
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -12,19 +13,22 @@ from typing import TypeVar
 from nflow.bus.paging import all_records
 from nflow.bus.port import Record
 from nflow.core.dataset import INLINE_SIZE_BYTES, Ref
-from nflow.core.events import Event, RunFinished, RunRetried, StopRequested
+from nflow.core.events import Event, RunFinished, RunRetried, RunStarted, StopRequested
 from nflow.core.ids import DagId, RunId
 from nflow.core.jobs import Job, Reopening, WorkflowJob
+from nflow.core.spec import WorkflowSpec
+from nflow.core.workflow_state import name_of
 from nflow.engine.engine import Engine
-from nflow.engine.log import Follower, events_of
+from nflow.engine.log import Follower, events_of, readable
 from nflow.engine.ownership import owner_in
 from nflow.engine.reopening import enqueue_anew
 from nflow.engine.retrying import Past, job_of, past_of, refuse_if_needless, reopening_of
 from nflow.engine.runs import RunEntry
-from nflow.errors import LogDamaged, MessageError, SchemaTooNew, StorageFull, UsageError
+from nflow.errors import BlobLost, LogDamaged, MessageError, SchemaTooNew, StorageFull, UsageError
 from nflow.models.workflow import Workflow
 from nflow.shipment import Shipment, pack
-from nflow.wire.messages import pack_events, pack_job
+from nflow.view.run import RunView
+from nflow.wire.messages import pack_events, pack_job, unpack_job
 from nflow.wire.values import Encoded
 
 _log = logging.getLogger(__name__)
@@ -34,8 +38,8 @@ T = TypeVar("T")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is mistaken for something else
 
 
-class Client:
-    """Submits runs and follows them."""
+class Runs:
+    """All runs of a namespace."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -89,6 +93,7 @@ class Client:
             submitted=now,
             parameters={name: await self._parameter(run, value) for name, value in shipment.parameters.items()},
             keep_data=keep_data,
+            has_file=shipment.has_file,
         )
         # The acknowledgement of this job is what makes the run exist; before it, nothing is owed to anybody.
         await self.engine.bus.enqueue(self.engine.subjects.job_workflow(queue, run), pack_job(job))
@@ -117,6 +122,21 @@ class Client:
                 news.clear()
                 await following.until(news.wait())
             return ends[0]
+
+    async def opening_of(self, entry: RunEntry) -> int:
+        """The retry whose end is the run's, 0 for a run that was never retried; for `wait`.
+
+        It is in the run's job, which is there from the moment of the retry until the end of it. Without a job the run
+        has ended, and the last end on record counts.
+        """
+        record = await self.engine.bus.last(self.engine.subjects.job_workflow(entry.queue, entry.run))
+        if record is None:
+            return 0
+        with suppress(MessageError):
+            job = unpack_job(record.payload)
+            if isinstance(job, WorkflowJob) and job.reopening is not None:
+                return job.reopening.number
+        return 0
 
     async def retry(
         self,
@@ -195,6 +215,41 @@ class Client:
         stop = StopRequested(reason=f"stopped by {by}", by=by, grace=grace, dag=DagId(dag) if dag else None)
         await self.engine.bus.append(self.engine.subjects.ask(run), pack_events([stop]))
 
+    async def ask_to_stop(
+        self, text: str, *, dag: str | None = None, grace: float | None = None, by: str = "a person"
+    ) -> RunEntry:
+        """Ask the run that `text` names to stop, as `stop` does, once it is sure that there is something to stop.
+
+        Raises:
+            RunNotFound: no run of that name.
+            UsageError: it has ended, or no such dag run moves in it.
+        """
+        entry = await self.find(text)
+        if not entry.is_active:
+            raise UsageError(f"Run {entry.run} ({entry.workflow}) has {_ended(entry.state)} already.")
+        if dag is not None:
+            flying = await self._in_flight(entry.run)
+            if not any(dag in (each, name_of(each)) for each in flying):
+                there = ", ".join(flying) or "none"
+                raise UsageError(f"No dag run '{dag}' moves in {entry.run}. There are: {there}.")
+        await self.stop(entry.run, dag=dag, grace=grace, by=by)
+        return entry
+
+    async def _in_flight(self, run: RunId) -> tuple[DagId, ...]:
+        view = RunView({})
+        async with Following(self.engine, self.engine.subjects.log(run), view.take):
+            return view.dags
+
+    async def is_asked_to_stop(self, run: RunId) -> bool:
+        """Whether the newest request to a run is to stop, and nobody has decided anything since."""
+        subjects = self.engine.subjects
+        asked, decided = await asyncio.gather(
+            self.engine.bus.last(subjects.ask(run)), self.engine.bus.last(subjects.own(run))
+        )
+        if asked is None or (decided is not None and decided.seq > asked.seq):
+            return False
+        return any(isinstance(event, StopRequested) and event.dag is None for event in readable(asked))
+
     async def is_driven(self, entry: RunEntry) -> bool:
         """Whether some worker that is alive drives this run."""
         subjects = self.engine.subjects
@@ -207,7 +262,7 @@ class Client:
             return False
         return await self.engine.holdings.is_held(subjects.job_workflow(entry.queue, entry.run), owner.worker)
 
-    async def runs(self) -> list[RunEntry]:
+    async def all(self) -> list[RunEntry]:
         """All runs that are known, oldest first."""
         return await self.engine.index.all()
 
@@ -219,6 +274,36 @@ class Client:
         if encoded.size_bytes <= INLINE_SIZE_BYTES:
             return encoded.inline()
         return await self.engine.blobs.put(run, encoded.data, encoded.type)
+
+
+def view_of(spec: WorkflowSpec) -> RunView:
+    """A view of a run of this workflow that has not begun."""
+    retries = {
+        (name, task.id): task.retry for name, dag in spec.dags.items() for task in dag.tasks if task.retry is not None
+    }
+    return RunView({name: len(dag.tasks) for name, dag in spec.dags.items()}, retries)
+
+
+async def view_of_known(engine: Engine, run: RunId) -> RunView:
+    """A view of a run that may have begun, with what its log says of its workflow."""
+    page = await engine.bus.read(engine.subjects.own(run), limit=1)
+    for started in (event for record in page.records for event in readable(record)):
+        if isinstance(started, RunStarted):
+            with suppress(BlobLost):  # of an old run: all but its sizes and retries is known
+                return view_of(await engine.specs.get(started.spec))
+    return RunView({})
+
+
+def whoever_asks() -> str:
+    """The person who runs this process, for the records."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in many a container
+        return "a person"
+
+
+def _ended(state: str) -> str:
+    return "been stopped" if state == "stopped" else state
 
 
 def _is_of(retried: RunRetried, reopening: Reopening) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m nflow.cli.files.glance FILE ANSWER`: read one workflow file, and write down what is in it.
+"""`python -m nflow.files.glance FILE ANSWER`: read one workflow file, and write down what is in it.
 
 A process of its own, for the file may do whatever it likes when it is read: print, exit, never end.
 """

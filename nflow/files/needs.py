@@ -3,15 +3,12 @@
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from nflow.engine.engine import Engine
 from nflow.engine.serving import Lack, Needs, served_by
 from nflow.errors import UsageError
 from nflow.models.workflow import Workflow
 from nflow.wire.python import python_tag
-
-if TYPE_CHECKING:
-    from nflow.engine.engine import Engine
 
 
 def needed_queues(workflow: Workflow, queue: str) -> list[str]:
@@ -35,7 +32,7 @@ def needs_of(workflow: Workflow, queue: str) -> Needs:
     return Needs(queues=tuple(needed_queues(workflow, queue)), tasks=frozenset(tasks), python=python_tag())
 
 
-async def advice(engine: "Engine", needs: Needs) -> str | None:
+async def advice(engine: Engine, needs: Needs) -> str | None:
     """What a person should do for a run to go on that needs this; None if there are workers for all of it."""
     from nflow.worker.heartbeat import workers  # noqa: PLC0415 - of the bus, which comes after bad input is told
 

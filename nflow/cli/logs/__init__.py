@@ -1,0 +1,1 @@
+"""`nflow logs` and `nflow events`: what tasks wrote, and what happened."""
