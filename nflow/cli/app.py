@@ -19,6 +19,7 @@ from nflow.cli.history import history, runs, show
 from nflow.cli.logs import events, logs
 from nflow.cli.run import retry, run, start
 from nflow.cli.store import store
+from nflow.cli.top import top
 from nflow.cli.worker import worker
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ app.command("show")(show.show)
 app.command("list")(listing.list_)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
+app.command("top")(top.top)
 app.command("worker")(worker.worker)
 app.command("workers")(worker.workers)
 app.add_typer(server.app, name="server")

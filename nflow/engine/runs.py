@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nflow.bus.paging import all_records
-from nflow.bus.port import Bus, Record
+from nflow.bus.port import Bus, Record, Subscription
 from nflow.core.ids import RunId
 from nflow.errors import BrokenMessage, Conflict, RunNotFound
 from nflow.wire.hints import pack_hint, unpack_hint
@@ -118,6 +118,28 @@ class RunIndex:
         subjects = [self._subjects.kv(BUCKET, run) for run in runs]
         entries = [_read(record) for record in await self._bus.last_of_each(subjects) if record.payload]
         return {entry.run: entry for entry in entries if entry is not None}
+
+    async def since(self, after: int) -> tuple[list[RunEntry], int]:
+        """The entries that were written after the record `after`, as they are now, and the newest record by then."""
+        entries = []
+        async for record in all_records(self._bus, self._subjects.kv_under(BUCKET), after=after):
+            after = record.seq
+            if record.payload and (entry := _read(record)) is not None:
+                entries.append(entry)
+        return entries, after
+
+    async def newest(self) -> int:
+        """The newest record of any entry."""
+        return await self._bus.newest(self._subjects.kv_under(BUCKET))
+
+    def watch(self, on_entry: Callable[[RunEntry], None]) -> Subscription:
+        """Call back for entries as they are written. One may be lost; whoever must not miss it asks `since` as well."""
+
+        def on_record(record: Record) -> None:
+            if record.payload and (entry := _read(record)) is not None:
+                on_entry(entry)
+
+        return self._bus.watch(self._subjects.kv_under(BUCKET), on_record)
 
     async def find(self, text: str) -> RunEntry:
         """The run whose id begins with `text`, or the last one for `@last`.

@@ -111,6 +111,14 @@ class Subjects:
 
     # --- jobs ---
 
+    def jobs(self) -> str:
+        """All jobs."""
+        return f"{self._jobs}>"
+
+    def jobs_under(self, head: str) -> str:
+        """All jobs of one kind, queue and Python, by the first five tokens of their subjects."""
+        return f"{head}.>"
+
     def job_workflow(self, queue: str, run: RunId) -> str:
         """The job to drive a workflow run."""
         return f"{self._jobs}workflow.{token(queue)}.{ANY_PYTHON}.{PRIORITY}.{token(run)}"

@@ -17,6 +17,7 @@ from nflow.errors import BrokenMessage, BusError
 from nflow.wire.hints import pack_hint, unpack_hint
 from nflow.wire.python import python_tag
 from nflow.worker.duties import Duties
+from nflow.worker.load import Load
 
 _log = logging.getLogger(__name__)
 
@@ -47,16 +48,28 @@ class WorkerEntry:
     started: float
     seen: float
     up: float = 0.0  #: seconds for which the worker has been there
+    busy: int = 0  #: slots in which a task runs
+    lent: int = 0  #: tasks that wait for others and have lent their place
+    cpu: float = 0.0  #: cores that worker and slots have used since the last beat: 1.5 is one and a half
+    memory_bytes: int = 0  #: that worker and slots hold
 
 
 class Heartbeat:
     """The beats of one worker."""
 
-    def __init__(self, engine: Engine, duties: Duties, counts: Callable[[], tuple[int, int]], version: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        duties: Duties,
+        counts: Callable[[], tuple[int, int]],
+        version: str,
+        load: Callable[[], Load] = Load,
+    ) -> None:
         self._engine = engine
         self._duties = duties
         self._counts = counts
         self._version = version
+        self._load = load
         self._started = time.time()
         self._began = time.monotonic()
         self._clock: asyncio.Task[None] | None = None
@@ -88,6 +101,7 @@ class Heartbeat:
 
     def _entry(self) -> WorkerEntry:
         tasks, drives = self._counts()
+        load = self._load()
         return WorkerEntry(
             worker=self._engine.holdings.worker,
             host=platform.node(),
@@ -102,6 +116,10 @@ class Heartbeat:
             started=self._started,
             seen=time.time(),
             up=time.monotonic() - self._began,
+            busy=load.busy,
+            lent=load.lent,
+            cpu=load.cpu,
+            memory_bytes=load.memory_bytes,
         )
 
 

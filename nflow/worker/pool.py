@@ -58,6 +58,16 @@ class Pool:
         """Tasks that wait in joins."""
         return self._lent
 
+    @property
+    def busy(self) -> int:
+        """Slots in which a task runs."""
+        return min(self.size - self._free, self.size)
+
+    @property
+    def slots(self) -> list[Slot]:
+        """Those that were started and have not ended."""
+        return [slot for slot in self._slots if not slot.ended]
+
     async def warm_up(self) -> None:
         """Start the processes before there is work for them."""
         started = await asyncio.gather(*(self._start() for _ in range(self.size)))

@@ -40,6 +40,11 @@ class Roster:
         self._reading: asyncio.Task[None] | None = None
 
     @property
+    def entries(self) -> list[WorkerEntry]:
+        """What the workers that are there have told of themselves last."""
+        return list(self._entries.values())
+
+    @property
     def is_empty(self) -> bool:
         """Whether no worker is there."""
         return not self._entries

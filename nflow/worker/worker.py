@@ -21,6 +21,7 @@ from nflow.worker.duties import Duties
 from nflow.worker.executing import Executing
 from nflow.worker.files import allow_open_files
 from nflow.worker.heartbeat import FAREWELL, Heartbeat
+from nflow.worker.load import Gauge
 from nflow.worker.means import Means
 from nflow.worker.memory import OomKills
 from nflow.worker.pool import MOST_LENT, Pool
@@ -77,7 +78,9 @@ class Worker:
         self._driving = {kind: Driving(engine) for kind in _DRIVEN}
         self._sweeper = None if duties.retention is None else Sweeper(engine, duties.retention)
         self._reminder = Reminder(engine) if duties.reminds else None
-        self._heartbeat = Heartbeat(engine, duties, lambda: (self.tasks, self.drives), __version__)
+        self._heartbeat = Heartbeat(
+            engine, duties, lambda: (self.tasks, self.drives), __version__, Gauge(self._pool).load
+        )
 
     @property
     def id(self) -> WorkerId:

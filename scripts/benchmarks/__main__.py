@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from benchmarks import costs, flow, history, lines, store, values
+from benchmarks import costs, flow, history, lines, monitor, store, values
 from benchmarks.figure import HEADER, Effort, Figure, Result, line
 from benchmarks.station import BenchError
 from nflow.loop import run
@@ -136,6 +136,22 @@ FIGURES = (
         budget=0.3,
         floor="",
         measure=history.listing,
+    ),
+    Figure(
+        name="top-first",
+        what="nflow top: first picture, of 10 000 runs",
+        unit="s",
+        budget=0.5,
+        floor="the libraries' imports",
+        measure=monitor.first_picture,
+    ),
+    Figure(
+        name="top-events",
+        what="nflow top: of a core at 1 000 events/s",
+        unit="%",
+        budget=5.0,
+        floor="at none",
+        measure=monitor.passing_events,
     ),
     *(
         Figure(

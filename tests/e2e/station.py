@@ -74,7 +74,7 @@ class Station:
             Path(sys.executable).with_name("nflow"),
             *arguments,
             cwd=self.folder,
-            env={**self._environment(), **variables},
+            env={**self.environment(), **variables},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -204,7 +204,8 @@ class Station:
             _kill(server)
         return left
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What commands of this station are told."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("NFLOW_", "PYTEST_"))}
         environment |= {_MARK: self._mark, "NFLOW_HOME": str(self.folder / "home")}
         if self.servers:

@@ -1,0 +1,1 @@
+"""`nflow top`: the monitor as a command."""

@@ -1,0 +1,1 @@
+"""The monitor, `nflow top`: what goes on, drawn in a terminal."""

@@ -1,0 +1,1 @@
+"""The monitor's screens: everything at a glance, and one run."""
