@@ -110,7 +110,7 @@ def here(nflow_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run told iterations=5 iterations=6", "given twice"),
         ("run", "Missing argument 'WORKFLOW'.\n       For how to use it: nflow run --help"),
         ("stop", "Missing argument 'RUN'.\n       For how to use it: nflow stop --help"),
-        ("runn two", "No such command 'runn'. Did you mean 'run'?\n       For how to use it: nflow --help"),
+        ("runn two", "No such command 'runn'. Did you mean 'run', 'runs'?\n       For how to use it: nflow --help"),
         ("run two --jsno", "No such option: --jsno (Possible options: --json"),
         ("run two --slots 0", "Invalid value for '--slots'"),
         ("run two --slots two", "Invalid value for '--slots'"),
