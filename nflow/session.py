@@ -17,7 +17,7 @@ from nflow.bus.topology import LogLimits
 from nflow.config import Settings
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
-from nflow.engine.sweep import Retention
+from nflow.engine.upkeep.sweep import Retention
 from nflow.errors import NflowError, StoreUnavailable
 from nflow.server import Attachment, attach
 from nflow.server.folder import Folder

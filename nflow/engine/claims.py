@@ -22,7 +22,7 @@ from nflow.core.events import (
     TaskSucceeded,
 )
 from nflow.core.jobs import TaskJob
-from nflow.engine.dead import DeadLetters
+from nflow.engine.dead_letters.letters import DeadLetters
 from nflow.engine.engine import Engine
 from nflow.engine.holdings import Verdict
 from nflow.engine.log import events_of

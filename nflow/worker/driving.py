@@ -5,11 +5,11 @@ import logging
 
 from nflow.bus.port import Intake, Job
 from nflow.core.jobs import DagJob, WorkflowJob
-from nflow.engine.dag_driver import DagDriver
-from nflow.engine.driver import Driver
+from nflow.engine.drivers.dag_driver import DagDriver
+from nflow.engine.drivers.driver import Driver
+from nflow.engine.drivers.workflow_driver import WorkflowDriver
 from nflow.engine.engine import Engine
 from nflow.engine.ownership import NotOwner
-from nflow.engine.workflow_driver import WorkflowDriver
 from nflow.errors import Fenced, NflowError, SchemaTooNew, StorageFull, StoreUnavailable
 from nflow.worker.reception import Reception
 

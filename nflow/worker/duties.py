@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nflow.engine.sweep import Retention
+from nflow.engine.upkeep.sweep import Retention
 from nflow.worker.capture import MOST_BYTES
 
 #: Queues whose jobs need no slots, by custom: a worker that serves only these starts none before they are needed.

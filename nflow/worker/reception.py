@@ -10,10 +10,10 @@ from collections.abc import Coroutine
 
 from nflow.bus.port import Job
 from nflow.core.jobs import Job as Message
-from nflow.engine.dead import DeadLetters
-from nflow.engine.due import due_job
+from nflow.engine.dead_letters.due import due_job
+from nflow.engine.dead_letters.giving_up import give_up
+from nflow.engine.dead_letters.letters import DeadLetters
 from nflow.engine.engine import Engine
-from nflow.engine.giving_up import give_up
 from nflow.errors import (
     BlobLost,
     BrokenMessage,

@@ -10,9 +10,9 @@ from nflow.bus.port import Intake, Job, JobQueue
 from nflow.core.ids import WorkerId
 from nflow.engine.claims import Claimer
 from nflow.engine.engine import Engine
-from nflow.engine.forgotten import Reminder
 from nflow.engine.specs import code_cache
-from nflow.engine.sweep import Sweeper
+from nflow.engine.upkeep.forgotten import Reminder
+from nflow.engine.upkeep.sweep import Sweeper
 from nflow.programs.strays import end_strays
 from nflow.wire.python import python_tag
 from nflow.wire.subjects import ANY_PYTHON

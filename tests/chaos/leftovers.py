@@ -7,7 +7,7 @@ from pathlib import Path
 import pymongo
 
 from nflow.blobs.cache import sweep
-from nflow.engine.sweep import DAY, Retention, Sweep
+from nflow.engine.upkeep.sweep import DAY, Retention, Sweep
 from nflow.runs import Runs
 from nflow.worker.heartbeat import BEAT, FORGOTTEN, workers
 from tests.chaos.account import name_of_worker

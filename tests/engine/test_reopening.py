@@ -9,7 +9,7 @@ from nflow.bus.port import Guard
 from nflow.core.events import DagFinished, Provenance, Status, StopRequested, TaskFailed, TaskSucceeded
 from nflow.core.ids import DagId, RunId, TaskId
 from nflow.core.jobs import DagJob, TaskJob
-from nflow.engine.giving_up import give_up
+from nflow.engine.dead_letters.giving_up import give_up
 from nflow.engine.reopening import enqueue_anew, reopen_dag
 from nflow.errors import Fenced
 from nflow.wire.messages import pack_events, pack_job, unpack_events, unpack_job

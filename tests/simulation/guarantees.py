@@ -40,7 +40,7 @@ from nflow.core.retry import WORKER_LOST
 from nflow.core.spec import DagSpec, OnFailure, TaskSpec
 from nflow.core.workflow_run import WorkflowRun
 from nflow.core.workflow_state import name_of as dag_name_of
-from nflow.engine import deadline
+from nflow.engine.drivers import deadline
 from nflow.engine.holdings import SILENCE
 from nflow.errors import TaskTimedOut
 from nflow.wire.messages import unpack_events, unpack_job

@@ -15,8 +15,8 @@ from nflow.core.events import Provenance, RemoteError, TaskAborted, TaskEvent, T
 from nflow.core.ids import DagId, RunId, WorkerId
 from nflow.core.jobs import TaskJob, WorkflowJob
 from nflow.engine.engine import Engine
-from nflow.engine.forgotten import Reminder
 from nflow.engine.runs import RunEntry
+from nflow.engine.upkeep.forgotten import Reminder
 from nflow.errors import RunNotFound, UsageError
 from nflow.runs import Runs
 from nflow.store.kv import KvStore

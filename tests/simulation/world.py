@@ -13,7 +13,7 @@ from typing import Any
 from nflow.core.ids import RunId
 from nflow.core.jobs import TaskJob
 from nflow.core.workflow_state import name_of as dag_name_of
-from nflow.engine.sweep import DAY, Retention, Sweep
+from nflow.engine.upkeep.sweep import DAY, Retention, Sweep
 from nflow.testing.loop import VirtualTimeLoop
 from nflow.wire.values import decode
 from tests.simulation.guarantees import Broken, Checks

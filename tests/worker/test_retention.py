@@ -11,7 +11,7 @@ from nflow.bus.nats import connect
 from nflow.core.events import RunFinished, Status, StopRequested
 from nflow.core.ids import WorkerId
 from nflow.engine.engine import Engine
-from nflow.engine.sweep import DAY, Retention, Sweeper
+from nflow.engine.upkeep.sweep import DAY, Retention, Sweeper
 from nflow.models.workflow import load
 from nflow.runs import Runs
 from nflow.store.kv import KvStore

@@ -24,7 +24,7 @@ from nflow.core.events import (
 from nflow.core.ids import DagId
 from nflow.core.retry import RetrySpec
 from nflow.core.spec import OnFailure
-from nflow.engine.sweep import DAY, Retention, Sweep
+from nflow.engine.upkeep.sweep import DAY, Retention, Sweep
 from nflow.errors import UsageError
 from nflow.runs import Runs
 from nflow.wire.messages import pack_events, pack_input

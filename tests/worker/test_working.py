@@ -27,7 +27,7 @@ from nflow.core.events import (
 from nflow.core.ids import DagId
 from nflow.core.jobs import TaskJob
 from nflow.core.retry import RetrySpec
-from nflow.engine.dead import DeadLetter, DeadLetters
+from nflow.engine.dead_letters.letters import DeadLetter, DeadLetters
 from nflow.engine.runs import RunEntry
 from nflow.wire.messages import pack_events, pack_job, unpack_events, unpack_job, unpack_message
 from nflow.worker.execution import PATIENCE

@@ -16,7 +16,7 @@ from nflow.errors import ReplayRefused, UsageError
 
 if TYPE_CHECKING:
     from nflow.cli.dead.letters import Letters
-    from nflow.engine.dead import DeadLetter
+    from nflow.engine.dead_letters.letters import DeadLetter
 
 app = typer.Typer(
     help="Look at the jobs that no worker could handle, each with the reason, and put them back or remove them.",

@@ -10,7 +10,7 @@ from nflow.cli.console.table import print_table
 from nflow.cli.console.times import when
 from nflow.cli.console.values import Plain
 from nflow.core.ids import RunId
-from nflow.engine.dead import DeadLetter, DeadLetters
+from nflow.engine.dead_letters.letters import DeadLetter, DeadLetters
 from nflow.engine.engine import Engine
 from nflow.engine.runs import LAST
 from nflow.errors import MessageError, RunNotFound, UsageError

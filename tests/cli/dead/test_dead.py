@@ -18,9 +18,9 @@ from nflow.config import load
 from nflow.core.events import RunFinished, Status
 from nflow.core.ids import DagId, RunId, TaskId
 from nflow.core.jobs import TaskJob
-from nflow.engine.dead import DeadLetter, DeadLetters
+from nflow.engine.dead_letters.giving_up import give_up
+from nflow.engine.dead_letters.letters import DeadLetter, DeadLetters
 from nflow.engine.engine import Engine
-from nflow.engine.giving_up import give_up
 from nflow.session import open_engine
 from nflow.wire.messages import pack_events, pack_job
 from nflow.wire.python import python_tag

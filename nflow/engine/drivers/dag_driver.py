@@ -25,7 +25,7 @@ from nflow.core.events import (
 from nflow.core.ids import DagName, TaskId
 from nflow.core.jobs import DagJob, TaskJob
 from nflow.core.spec import TaskSpec
-from nflow.engine.driver import Driver
+from nflow.engine.drivers.driver import Driver
 from nflow.engine.engine import Engine, is_light
 from nflow.engine.log import damaged, events_of
 from nflow.engine.reopening import last_end_of

@@ -8,8 +8,8 @@ from nflow.core.events import RunRetried, StopRequested
 from nflow.core.ids import DagId
 from nflow.core.jobs import Reopening
 from nflow.core.workflow_run import WorkflowRun
-from nflow.engine import deadline
-from nflow.engine.driver import Driver
+from nflow.engine.drivers import deadline
+from nflow.engine.drivers.driver import Driver
 from nflow.engine.reopening import reopen_dag
 
 

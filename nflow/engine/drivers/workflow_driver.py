@@ -12,12 +12,12 @@ from nflow.core.jobs import DagJob, WorkflowJob
 from nflow.core.jobs import Job as Message
 from nflow.core.spec import WorkflowSpec
 from nflow.core.workflow_run import WorkflowRun
-from nflow.engine.deadline import Deadline
-from nflow.engine.driver import Driver
+from nflow.engine.drivers.deadline import Deadline
+from nflow.engine.drivers.driver import Driver
+from nflow.engine.drivers.resumption import Resumption
 from nflow.engine.engine import Engine
 from nflow.engine.log import events_of
 from nflow.engine.reopening import enqueue_anew
-from nflow.engine.resumption import Resumption
 from nflow.engine.runs import AT_THE_END, RunEntry
 from nflow.wire.messages import pack_events, pack_job
 

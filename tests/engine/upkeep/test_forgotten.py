@@ -15,7 +15,7 @@ from nflow.core.events import TaskStarted
 from nflow.core.ids import DagId, RunId, TaskId, WorkerId
 from nflow.core.jobs import TaskJob
 from nflow.engine.engine import Engine
-from nflow.engine.forgotten import EVERY, Reminder
+from nflow.engine.upkeep.forgotten import EVERY, Reminder
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_job
 from tests.engine.conftest import StageBus, Taken, settle

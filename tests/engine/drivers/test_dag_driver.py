@@ -23,7 +23,7 @@ from nflow.core.events import (
 from nflow.core.ids import DagId, DagName, RunId, TaskId
 from nflow.core.jobs import DagJob, TaskJob
 from nflow.core.spec import DagSpec, Edge, TaskSpec, WorkflowSpec
-from nflow.engine.dag_driver import DagDriver
+from nflow.engine.drivers.dag_driver import DagDriver
 from nflow.engine.holdings import SETTLING
 from nflow.errors import BlobLost, Fenced, StorageFull
 from nflow.wire.messages import pack_events, pack_job, pack_spec, unpack_events, unpack_job

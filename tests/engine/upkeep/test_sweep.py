@@ -15,7 +15,7 @@ from nflow.core.jobs import WorkflowJob
 from nflow.core.spec import DagSpec, TaskSpec, WorkflowSpec
 from nflow.engine.engine import Engine
 from nflow.engine.runs import AT_THE_END, RunEntry
-from nflow.engine.sweep import DAY, EVERY, Retention, Sweeper, Swept
+from nflow.engine.upkeep.sweep import DAY, EVERY, Retention, Sweeper, Swept
 from nflow.errors import BlobLost
 from nflow.store.kv import KvStore
 from nflow.wire.messages import pack_events, pack_job, pack_spec

@@ -21,9 +21,9 @@ from nflow.core.events import (
 from nflow.core.ids import DagId, DagName, RunId, WorkerId
 from nflow.core.jobs import DagJob, Reopening, WorkflowJob
 from nflow.core.spec import DagSpec, WorkflowSpec
-from nflow.engine import deadline
+from nflow.engine.drivers import deadline
+from nflow.engine.drivers.workflow_driver import WorkflowDriver
 from nflow.engine.holdings import SETTLING
-from nflow.engine.workflow_driver import WorkflowDriver
 from nflow.errors import Fenced
 from nflow.wire.messages import pack_events, pack_job, pack_spec, unpack_events, unpack_job
 from tests.engine.conftest import Taken, settle

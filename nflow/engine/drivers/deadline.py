@@ -3,7 +3,7 @@
 import asyncio
 
 from nflow.core.events import Event, RunRetried, RunStarted, Status, StopRequested
-from nflow.engine.driver import Driver
+from nflow.engine.drivers.driver import Driver
 from nflow.wire.messages import pack_events
 
 #: Who stops a run whose time is over, and the seconds that its tasks have left then.
