@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from nflow.bus.paging import all_records
+from nflow.bus.port import LEASE
 from nflow.core.dataset import Dataset
 from nflow.core.events import Event, RunStarted, TaskSucceeded
 from nflow.core.ids import RunId
+from nflow.engine.upkeep.forgotten import EVERY
 from nflow.runs import Runs
 from nflow.wire.messages import unpack_events
 from nflow.wire.subjects import event_place, name_of
@@ -29,6 +31,9 @@ from tests.servers import mongod
 
 #: Seconds within which all runs end once nothing is done to nflow any more.
 CALM = 60.0
+
+#: Seconds within which workers find a job that the server has forgotten, and are done with it if its run has ended.
+FOUND_WITHIN = EVERY + LEASE + 10.0
 
 #: Seconds between two lines that tell how it goes on.
 TELL = 10.0
@@ -165,8 +170,16 @@ async def _settle(site: Site, load: Load, part: Part, say: Callable[[str], None]
     with suppress(TimeoutError):  # the account tells which have not
         await load.all_ended(CALM)
     part.calm = time.monotonic() - began
+    await _nothing_waits(load.client)
     part.troubles += await site.drain()
     part.troubles += [f"a worker ended by itself: {story}" for story in site.ended_by_themselves]
+
+
+async def _nothing_waits(client: Runs) -> None:
+    """Return when no job is left, or when workers ought to have found each that a killed server has brought back."""
+    until = time.monotonic() + FOUND_WITHIN
+    while time.monotonic() < until and await client.engine.bus.heads(client.engine.subjects.all_jobs(), 1):
+        await asyncio.sleep(1.0)  # a clock: nobody is told of a job that is done
 
 
 async def _account(site: Site, client: Runs, load: Load, part: Part) -> None:
