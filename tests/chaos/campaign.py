@@ -178,8 +178,9 @@ async def _settle(site: Site, load: Load, part: Part, say: Callable[[str], None]
 async def _nothing_waits(client: Runs) -> None:
     """Return when no job is left, or when workers ought to have found each that a killed server has brought back."""
     until = time.monotonic() + FOUND_WITHIN
-    while time.monotonic() < until and await client.engine.bus.heads(client.engine.subjects.all_jobs(), 1):
-        await asyncio.sleep(1.0)  # a clock: nobody is told of a job that is done
+    jobs = client.engine.subjects.all_jobs()
+    while time.monotonic() < until and await client.engine.bus.heads(jobs, 1):  # noqa: ASYNC110 - no job tells of its end
+        await asyncio.sleep(1.0)
 
 
 async def _account(site: Site, client: Runs, load: Load, part: Part) -> None:
