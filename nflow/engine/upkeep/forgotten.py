@@ -25,7 +25,7 @@ from nflow.wire.messages import unpack_job
 _log = logging.getLogger(__name__)
 
 #: Seconds between two looks, of all workers together.
-EVERY = 30.0
+EVERY = 15.0
 
 #: Jobs whose holders are asked at once.
 _AT_ONCE = 100
@@ -69,16 +69,15 @@ class Reminder:
 
     async def _suspects(self) -> dict[int, Record]:
         """The jobs among which some are in nobody's hands, by sequence."""
-        bus = self._engine.bus
-        states = await bus.queues()
-        page = await bus.read(self._engine.subjects.all_jobs(), limit=1)  # after that: what was done since is not there
-        if len(page.records) + page.pending <= sum(state.waiting + state.in_hand for state in states):
-            return {}
-        found = [await self._unaccounted(state) for state in states]
+        found = [await self._unaccounted(state) for state in await self._engine.bus.queues()]
         return {record.seq: record for records in found for record in records}
 
     async def _unaccounted(self, state: QueueState) -> list[Record]:
         """What was delivered from a queue and is still stored, if that is more than is in hand."""
+        # Asked after the state of the queue: what was done since is not there any more, and hides nothing.
+        page = await self._engine.bus.read(state.queue.subject, limit=1)
+        if len(page.records) + page.pending <= state.waiting + state.in_hand:  # so it is, as a rule
+            return []
         delivered: list[Record] = []
         async for record in all_records(self._engine.bus, state.queue.subject):
             if record.seq > state.delivered:
