@@ -76,6 +76,7 @@ class Feed:
         self._old: set[RunId] = set()  # runs whose events may have begun before this feed listened
         self._reading: dict[RunId, asyncio.Task[None]] = {}
         self._unread = asyncio.Event()
+        self._pictured = asyncio.Event()
         self._around = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,6 +92,7 @@ class Feed:
 
     def show(self, visible: Iterable[RunId]) -> None:
         """A person sees these runs."""
+        self._pictured.set()
         seen = tuple(visible)
         if seen != self.visible:
             self.visible = seen
@@ -115,6 +117,7 @@ class Feed:
 
     async def _begin(self) -> None:
         """Hear of all that the first picture had no time for, and of all that comes."""
+        await self._pictured.wait()
         await asyncio.gather(self._read_index(0), self._look_at_queues())
         self._old = {line.run for line in self.model.runs}
         await self._around.enter_async_context(self._following)
@@ -148,6 +151,7 @@ class Feed:
 
     async def complete(self) -> None:
         """Return when all that was there was read: the index, and the logs of runs that move or are seen."""
+        self._pictured.set()
         await self._ready
         await self._read_logs()
         while self._reading:

@@ -141,6 +141,7 @@ async def test_of_a_run_that_has_ended_the_log_of_its_workflow_tells_enough(engi
         read.append(subject)
 
     async with feed_on(engine) as feed:
+        feed.show(())
         await feed._ready
         await settle()
         bus.before_read = note

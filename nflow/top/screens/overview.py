@@ -112,7 +112,8 @@ class Overview(Watching):
         self._show_middle("#workers", scene.workers(), model.workers)
         news = model.all_news if self._has_all_news else model.news
         self.query_one("#news", Listing).show(scene.news(), list(reversed(news)))
-        self.source.show(line.run for line in self._runs.visible_rows)
+        # once it is on the screen: what is read for these runs should not be in its way
+        self.call_after_refresh(self.source.show, [line.run for line in self._runs.visible_rows])
 
     def _show_middle(self, which: str, columns: Sequence[Column[Any]], rows: Sequence[Any]) -> None:
         """Queues and workers take no more room than they need, nor more than a part of the screen."""
