@@ -31,15 +31,13 @@ from nflow.worker.heartbeat import WorkerEntry
 #: Events that are remembered.
 NEWS = 500
 
-_ENDS = (TaskSucceeded, TaskFailed, TaskAborted)
-_COMMON = (
-    TaskStarted,
-    TaskSucceeded,
-    TaskReleased,
-    TaskSkipped,
-    TaskCancelled,
-)  # what happens all the time, and is told if asked for
-_INNER = (OwnerChanged, DagRequested)  # what is of use to nobody who looks on
+_ENDS = {TaskSucceeded, TaskFailed, TaskAborted}
+
+#: What happens all the time, and is told if asked for.
+_COMMON = {TaskStarted, TaskSucceeded, TaskReleased, TaskSkipped, TaskCancelled}
+
+#: What is of use to nobody who looks on.
+_INNER = {OwnerChanged, DagRequested}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +79,14 @@ class Model:
         """Take an event of any run."""
         self.version += 1
         self.runs.take(event, record)
-        if isinstance(event, _ENDS):
+        kind = type(event)
+        if kind in _ENDS:
             self.pace.take(record.at)
-        if not isinstance(event, _INNER):
-            self.all_news.append(News(event, record))
-            if not isinstance(event, _COMMON):
-                self.news.append(News(event, record))
+        if kind not in _INNER:
+            news = News(event, record)
+            self.all_news.append(news)
+            if kind not in _COMMON:
+                self.news.append(news)
 
     def take_workers(self, workers: Iterable[WorkerEntry]) -> None:
         """These workers are there."""

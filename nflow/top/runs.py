@@ -216,7 +216,7 @@ class Runs:
             line = self._stranger(RunId(run), event, record)
         before = line.entry.state
         line.take(event, record, place)
-        if isinstance(event, _MOVES):
+        if type(event) in _MOVES:
             self._moved(before, line)
 
     def explain(self, waits: Mapping[str, Iterable[str]]) -> None:
@@ -249,7 +249,7 @@ class Runs:
         return line
 
 
-_MOVES = (RunStarted, RunRetried, RunFinished, StopRequested)
+_MOVES = {RunStarted, RunRetried, RunFinished, StopRequested}
 
 
 # --- order and choice ------------------------------------------------------------------------------------------------

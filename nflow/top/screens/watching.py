@@ -19,7 +19,7 @@ from nflow.top.widgets.asking import Help, Question
 from nflow.top.widgets.pane import Pane
 
 #: Frames a second.
-FRAMES = 3
+FRAMES = 2
 
 #: Seconds for which it is said what became of what was asked for.
 SAID = 6.0
