@@ -205,7 +205,7 @@ async def test_starts_and_ends_of_tasks_are_told_if_they_are_asked_for(watch: Wa
 
         await press(pilot, "e")
 
-        assert "main:1/read started on edge" in shown(pilot.app)
+        assert "main:1/read started" in shown(pilot.app)
 
 
 # --- what can be done ---
