@@ -73,12 +73,17 @@ class Model:
         self.workers: tuple[WorkerEntry, ...] = ()
         self.fills: tuple[Fill, ...] = ()
         self.served = Served()
+        self.trouble = ""  #: what of this monitor has failed, so that a part of the picture stands still
         self.version = 0  #: grows with everything that is taken
 
     def take(self, event: Event, record: Record) -> None:
         """Take an event of any run."""
-        self.version += 1
         self.runs.take(event, record)
+        self.recall(event, record)
+
+    def recall(self, event: Event, record: Record) -> None:
+        """Take an event of before: the runs are further by now, but there is something to tell of."""
+        self.version += 1
         kind = type(event)
         if kind in _ENDS:
             self.pace.take(record.at)
@@ -105,6 +110,17 @@ class Model:
         """The server went or came."""
         self.version += 1
         self.link = link
+
+    def take_trouble(self, told: str) -> None:
+        """A part of this monitor has failed."""
+        self.version += 1
+        self.trouble = told
+
+    def forget(self, runs: Iterable[RunId]) -> None:
+        """These runs were removed."""
+        self.version += 1
+        for run in runs:
+            self.runs.forget(run)
 
     def queues(self) -> list[QueueLine]:
         """The queues, those that need a person first."""

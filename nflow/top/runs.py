@@ -6,7 +6,7 @@ tasks, is known once its log was read; until then it is on the list without that
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nflow.bus.port import Record
 from nflow.core.events import (
@@ -37,6 +37,7 @@ class Progress:
     total: int = 0
     running: int = 0
     failed: int = 0
+    ended: Mapping[str, int] = field(default_factory=dict, compare=False)  #: the same in full: how many, by how
 
 
 class RunLine:
@@ -73,8 +74,10 @@ class RunLine:
         """How far it is; None until its log was read."""
         if self._view is None:
             return self.progress
-        frame = self._view.frame()
-        return Progress(done=frame.done, total=frame.total, running=frame.running, failed=self._view.counts["failed"])
+        frame, ended = self._view.frame(), self._view.counts
+        return Progress(
+            done=frame.done, total=frame.total, running=frame.running, failed=ended["failed"], ended=dict(+ended)
+        )
 
     def update(self, entry: RunEntry) -> None:
         """Take what the index says by now, which may be older than what the events have said."""
@@ -95,8 +98,9 @@ class RunLine:
         self._unread = []
 
     def give_up_reading(self) -> None:
-        """Its log could not be read; let it be tried again when there is news of the run."""
-        self._unread, self._has_log = None, False
+        """If its log is still being read, that has failed; let it be tried again when there is news of the run."""
+        if self._unread is not None:
+            self._unread, self._has_log = None, False
 
     def is_blank(self) -> bool:
         """Its log has no beginning yet, or none any more: until one is heard of, there is nothing to read.
@@ -218,6 +222,13 @@ class Runs:
         line.take(event, record, place)
         if type(event) in _MOVES:
             self._moved(before, line)
+
+    def forget(self, run: RunId) -> None:
+        """This run was removed."""
+        line = self._lines.pop(run, None)
+        if line is not None:
+            self.states[line.entry.state] -= 1
+            self.version += 1
 
     def explain(self, waits: Mapping[str, Iterable[str]]) -> None:
         """Runs that wait for queues that nobody serves: these, and no others."""

@@ -270,6 +270,15 @@ async def test_why_something_cannot_be_done_is_told(watch: Watch):
         assert "Its data are gone." in shown(pilot.app)
 
 
+async def test_a_part_of_the_monitor_that_has_failed_is_told_until_it_ends(watch: Watch):
+    script = night()
+    async with watch(script) as pilot:
+        script.model.take_trouble("ValueError: odd")
+        await settle(pilot)
+
+        assert "A part of this monitor has failed, start it again: ValueError: odd" in shown(pilot.app)
+
+
 async def test_the_id_of_a_run_is_copied(watch: Watch):
     async with watch(night()) as pilot:
         await press(pilot, "c")
