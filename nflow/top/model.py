@@ -12,6 +12,7 @@ from nflow.core.events import (
     DagRequested,
     Event,
     OwnerChanged,
+    StopRequested,
     TaskAborted,
     TaskCancelled,
     TaskFailed,
@@ -24,7 +25,7 @@ from nflow.core.ids import RunId
 from nflow.engine.serving import Served, served_by
 from nflow.top.pace import Pace
 from nflow.top.queues import Fill, QueueLine, lack_of, queue_lines
-from nflow.top.runs import Runs
+from nflow.top.runs import WORKFLOW_LOG, Runs
 from nflow.wire.subjects import event_place
 from nflow.worker.heartbeat import WorkerEntry
 
@@ -61,6 +62,11 @@ class Link:
     since: float = 0.0  #: by the server's clock, as far as it is known here
 
 
+def _is_echo(event: Event, record: Record) -> bool:
+    """Whether this is the stop of a run once more, as its driver tells it to each of its dag runs."""
+    return isinstance(event, StopRequested) and event_place(record.subject).dag != WORKFLOW_LOG
+
+
 class Model:
     """Runs, queues, workers, pace and news."""
 
@@ -90,7 +96,7 @@ class Model:
         if kind not in _INNER:
             news = News(event, record)
             self.all_news.append(news)
-            if kind not in _COMMON:
+            if kind not in _COMMON and not _is_echo(event, record):
                 self.news.append(news)
 
     def take_workers(self, workers: Iterable[WorkerEntry]) -> None:

@@ -23,7 +23,8 @@ from nflow.engine.runs import RunEntry
 from nflow.view.run import Failure, RunView
 from nflow.wire.subjects import event_place
 
-_WORKFLOW_LOG = "_"
+#: What stands for a dag in the subjects of the log of a workflow.
+WORKFLOW_LOG = "_"
 
 #: What decides where a run stands while nothing else is asked for: those that move, those that wait, those that ended.
 _GROUPS = {"running": 0, "stopping": 0, "waiting": 1}
@@ -135,7 +136,7 @@ class RunLine:
             place: The log, as a token of the subject.
         """
         self.worker = worker_in(event) or self.worker
-        if place == _WORKFLOW_LOG:
+        if place == WORKFLOW_LOG:
             self._take_of_run(event, record)
         if self._unread is not None:
             self._unread.append((event, record))

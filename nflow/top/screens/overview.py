@@ -30,7 +30,7 @@ _FEW = 1000
 _PART = 5
 
 #: Classes of the screen by its width: where there is room, queues and workers are side by side.
-_BREAKPOINTS = [(0, "-narrow"), (170, "-wide")]
+_BREAKPOINTS = [(0, "-narrow"), (185, "-wide")]
 
 
 class Overview(Watching):
@@ -43,8 +43,8 @@ class Overview(Watching):
     Overview #middle { height: auto; }
     Overview #queues, Overview #workers { width: 1fr; }
     Overview.-wide #middle { layout: horizontal; }
-    Overview.-wide #queues { margin: 0 1 0 0; }
-    Overview.-wide #workers { width: 2fr; }
+    Overview.-wide #queues { width: 2fr; margin: 0 1 0 0; }
+    Overview.-wide #workers { width: 3fr; }
     Overview #news { height: 1fr; }
     Overview Input { height: 1; border: none; padding: 0; display: none; }
     """
