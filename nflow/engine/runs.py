@@ -10,7 +10,7 @@ from nflow.bus.port import Bus, Record, Subscription
 from nflow.core.ids import RunId
 from nflow.errors import BrokenMessage, Conflict, RunNotFound
 from nflow.wire.hints import pack_hint, unpack_hint
-from nflow.wire.subjects import Subjects
+from nflow.wire.subjects import Subjects, name_of
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +118,12 @@ class RunIndex:
         subjects = [self._subjects.kv(BUCKET, run) for run in runs]
         entries = [_read(record) for record in await self._bus.last_of_each(subjects) if record.payload]
         return {entry.run: entry for entry in entries if entry is not None}
+
+    async def runs(self) -> set[RunId]:
+        """The runs that are known, by id."""
+        under = self._subjects.kv_under(BUCKET)
+        heads = await self._bus.heads(under, len(under.split(".")))
+        return {RunId(name_of(token) or token) for token in (head.rpartition(".")[2] for head in heads)}
 
     async def since(self, after: int) -> tuple[list[RunEntry], int]:
         """The entries that were written after the record `after`, as they are now, and the newest record by then."""

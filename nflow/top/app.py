@@ -8,10 +8,8 @@ from rich.console import Console
 from textual.app import App
 from textual.binding import BindingType
 
-from nflow.engine.engine import Engine
 from nflow.top.cells import ASCII, Look
 from nflow.top.feed import Feed
-from nflow.top.model import Model
 from nflow.top.once import look_of
 from nflow.top.screens.overview import Overview
 from nflow.top.source import Source
@@ -51,9 +49,8 @@ def look_here() -> Look:
     return look_of(console)
 
 
-async def watch(engine: Engine, *, grace: float | None) -> int:
+async def watch(feed: Feed) -> int:
     """Show what goes on until a person has seen enough."""
-    async with Feed(engine, Model(), grace=grace) as feed:
-        app = Monitor(feed, look_here())
-        await feed.until(app.run_async())
-        return app.return_code or 0
+    app = Monitor(feed, look_here())
+    await feed.until(app.run_async())
+    return app.return_code or 0

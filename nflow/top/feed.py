@@ -19,8 +19,9 @@ from nflow.engine.engine import Engine
 from nflow.engine.log import readable
 from nflow.engine.runs import RunEntry
 from nflow.engine.serving import served_by
+from nflow.engine.standing import active, by_their_logs
 from nflow.errors import BlobLost, BusError, NflowError
-from nflow.runs import Following, Runs
+from nflow.runs import Following, Runs, whoever_asks
 from nflow.top.model import Link, Model
 from nflow.top.opened import Opened
 from nflow.top.queues import Fill
@@ -34,6 +35,9 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks at the queues.
 GAUGE = 1.0
+
+#: Seconds between two looks for runs that were removed.
+FORGET = 60.0
 
 #: Runs of the first picture, those that have changed last; the others come a moment later.
 FIRST = 300
@@ -73,9 +77,11 @@ class Feed:
         self._gauge = gauge
         self._offset = 0.0  # from the clock of this host to the server's
         self._indexed = 0  # the index was read up to here
+        self._newest = 0  # the record behind which everything is news
         self._old: set[RunId] = set()  # runs whose events may have begun before this feed listened
         self._reading: dict[RunId, asyncio.Task[None]] = {}
         self._unread = asyncio.Event()
+        self._pictured = asyncio.Event()
         self._around = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,6 +97,7 @@ class Feed:
 
     def show(self, visible: Iterable[RunId]) -> None:
         """A person sees these runs."""
+        self._pictured.set()
         seen = tuple(visible)
         if seen != self.visible:
             self.visible = seen
@@ -100,7 +107,7 @@ class Feed:
         """Return when there is enough for a first picture: the runs that have changed last, and the workers."""
         bus, subjects, index = self.engine.bus, self.engine.subjects, self.engine.index
         # before the index is read, which thus tells of all that was before
-        newest, newest_entry = await asyncio.gather(bus.newest(subjects.all_events()), index.newest())
+        self._newest, newest_entry = await asyncio.gather(bus.newest(subjects.all_events()), index.newest())
         self._around.callback(index.watch(self._on_entry).close)
         self._roster = Roster(self.engine, lambda: None)
         await asyncio.gather(
@@ -109,19 +116,23 @@ class Feed:
             self._set_clock(),
         )
         self.model.take_workers(self._roster.entries)
-        self._following = Following(self.engine, subjects.all_events(), self._on_event, after=max(newest - TAIL, 0))
+        after = max(self._newest - TAIL, 0)
+        self._following = Following(self.engine, subjects.all_events(), self._on_event, after=after)
         self._ready = asyncio.ensure_future(self._begin())
         return self
 
     async def _begin(self) -> None:
         """Hear of all that the first picture had no time for, and of all that comes."""
+        await self._pictured.wait()
         await asyncio.gather(self._read_index(0), self._look_at_queues())
+        await self._ask_logs()
         self._old = {line.run for line in self.model.runs}
         await self._around.enter_async_context(self._following)
         self._around.callback(self.engine.bus.on_reconnect(self._on_reconnect).close)
         self._spawn(self._read_for_ever())
         if self._gauge is not None:
             self._spawn(self._look_for_ever(self._gauge))
+            self._spawn(self._forget_for_ever())
 
     async def __aexit__(self, *_: object) -> None:
         tasks = (self._ready, *self._tasks, *self._reading.values())
@@ -148,6 +159,7 @@ class Feed:
 
     async def complete(self) -> None:
         """Return when all that was there was read: the index, and the logs of runs that move or are seen."""
+        self._pictured.set()
         await self._ready
         await self._read_logs()
         while self._reading:
@@ -165,15 +177,18 @@ class Feed:
 
     async def stop(self, run: RunId, *, is_urgent: bool = False) -> None:
         """Ask a run to stop; in urgent cases, running tasks are killed at once."""
-        await self._runs.stop(run, grace=0.0 if is_urgent else self.grace)
+        await self._runs.stop(run, grace=0.0 if is_urgent else self.grace, by=whoever_asks())
 
     async def retry(self, run: RunId) -> None:
         """Let a run go on that has ended. Raises UsageError where it cannot."""
-        await self._runs.retry(run)
+        await self._runs.retry(run, by=whoever_asks())
 
     # --- what comes ---
 
     def _on_event(self, event: Event, record: Record) -> None:
+        if record.seq <= self._newest:  # the index and the logs were read later than that
+            self.model.recall(event, record)
+            return
         self.model.take(event, record)
         if isinstance(event, RunStarted):
             run = RunId(event_place(record.subject).run)
@@ -199,6 +214,21 @@ class Feed:
         for entry in entries:
             self._on_entry(entry)
 
+    async def _ask_logs(self) -> None:
+        """Of runs that move, their logs know better than the index how far they are."""
+        going_on = await active(self.engine)
+        asked = {entry.run for entry in going_on}
+        others = [line.entry for line in self.model.runs if line.entry.is_active and line.run not in asked]
+        for entry in [*going_on, *await by_their_logs(self.engine, others)]:
+            line = self.model.runs.get(entry.run)
+            if line is None or line.entry != entry:
+                self._on_entry(entry)
+
+    async def forget(self) -> None:
+        """Runs that are not in the index any more are forgotten: whoever removes them leaves no word of it."""
+        over = {line.run for line in self.model.runs if not line.entry.is_active}
+        self.model.forget(over - await self.engine.index.runs())
+
     # --- logs ---
 
     async def _read_for_ever(self) -> None:
@@ -214,6 +244,7 @@ class Feed:
             work = self._read(run) if spec is None else self._learn(run, spec)
             task = self._reading[run] = asyncio.ensure_future(work)
             task.add_done_callback(lambda _: self._reading.pop(run, None))
+            task.add_done_callback(self._tell_trouble)
         return task
 
     async def _read(self, run: RunId) -> None:
@@ -224,8 +255,9 @@ class Feed:
             while not await self._read_once(line):
                 pass
         except BusError as error:
-            line.give_up_reading()
             _log.debug("the log of run %s could not be read for now: %s", run, error)
+        finally:
+            line.give_up_reading()
         self.model.version += 1
 
     async def _read_once(self, line: RunLine) -> bool:
@@ -281,6 +313,14 @@ class Feed:
             except BusError as error:
                 _log.debug("how full the queues are is not known for now: %s", error)
 
+    async def _forget_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET)  # a clock, not a wait: nothing tells that a run was removed
+            try:
+                await self.forget()
+            except BusError as error:
+                _log.debug("which runs were removed is not known for now: %s", error)
+
     async def _look_at_queues(self) -> None:
         bus, subjects = self.engine.bus, self.engine.subjects
         states, jobs = await asyncio.gather(bus.queues(), bus.read(subjects.jobs(), limit=1))
@@ -324,6 +364,14 @@ class Feed:
         task = asyncio.ensure_future(self._quietly(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._tell_trouble)
+
+    def _tell_trouble(self, task: asyncio.Task[None]) -> None:
+        """A part of this feed has failed, and brings nothing more: who looks on must know."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            told = str(error) if isinstance(error, NflowError) else f"{type(error).__name__}: {error}"
+            self.model.take_trouble(told)
+            _log.debug("a part of the monitor has failed", exc_info=error)
 
     @staticmethod
     async def _quietly(work: Awaitable[None]) -> None:

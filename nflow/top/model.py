@@ -12,6 +12,7 @@ from nflow.core.events import (
     DagRequested,
     Event,
     OwnerChanged,
+    StopRequested,
     TaskAborted,
     TaskCancelled,
     TaskFailed,
@@ -24,22 +25,20 @@ from nflow.core.ids import RunId
 from nflow.engine.serving import Served, served_by
 from nflow.top.pace import Pace
 from nflow.top.queues import Fill, QueueLine, lack_of, queue_lines
-from nflow.top.runs import Runs
+from nflow.top.runs import WORKFLOW_LOG, Runs
 from nflow.wire.subjects import event_place
 from nflow.worker.heartbeat import WorkerEntry
 
 #: Events that are remembered.
 NEWS = 500
 
-_ENDS = (TaskSucceeded, TaskFailed, TaskAborted)
-_COMMON = (
-    TaskStarted,
-    TaskSucceeded,
-    TaskReleased,
-    TaskSkipped,
-    TaskCancelled,
-)  # what happens all the time, and is told if asked for
-_INNER = (OwnerChanged, DagRequested)  # what is of use to nobody who looks on
+_ENDS = {TaskSucceeded, TaskFailed, TaskAborted}
+
+#: What happens all the time, and is told if asked for.
+_COMMON = {TaskStarted, TaskSucceeded, TaskReleased, TaskSkipped, TaskCancelled}
+
+#: What is of use to nobody who looks on.
+_INNER = {OwnerChanged, DagRequested}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,11 @@ class Link:
     since: float = 0.0  #: by the server's clock, as far as it is known here
 
 
+def _is_echo(event: Event, record: Record) -> bool:
+    """Whether this is the stop of a run once more, as its driver tells it to each of its dag runs."""
+    return isinstance(event, StopRequested) and event_place(record.subject).dag != WORKFLOW_LOG
+
+
 class Model:
     """Runs, queues, workers, pace and news."""
 
@@ -75,18 +79,25 @@ class Model:
         self.workers: tuple[WorkerEntry, ...] = ()
         self.fills: tuple[Fill, ...] = ()
         self.served = Served()
+        self.trouble = ""  #: what of this monitor has failed, so that a part of the picture stands still
         self.version = 0  #: grows with everything that is taken
 
     def take(self, event: Event, record: Record) -> None:
         """Take an event of any run."""
-        self.version += 1
         self.runs.take(event, record)
-        if isinstance(event, _ENDS):
+        self.recall(event, record)
+
+    def recall(self, event: Event, record: Record) -> None:
+        """Take an event of before: the runs are further by now, but there is something to tell of."""
+        self.version += 1
+        kind = type(event)
+        if kind in _ENDS:
             self.pace.take(record.at)
-        if not isinstance(event, _INNER):
-            self.all_news.append(News(event, record))
-            if not isinstance(event, _COMMON):
-                self.news.append(News(event, record))
+        if kind not in _INNER:
+            news = News(event, record)
+            self.all_news.append(news)
+            if kind not in _COMMON and not _is_echo(event, record):
+                self.news.append(news)
 
     def take_workers(self, workers: Iterable[WorkerEntry]) -> None:
         """These workers are there."""
@@ -105,6 +116,17 @@ class Model:
         """The server went or came."""
         self.version += 1
         self.link = link
+
+    def take_trouble(self, told: str) -> None:
+        """A part of this monitor has failed."""
+        self.version += 1
+        self.trouble = told
+
+    def forget(self, runs: Iterable[RunId]) -> None:
+        """These runs were removed."""
+        self.version += 1
+        for run in runs:
+            self.runs.forget(run)
 
     def queues(self) -> list[QueueLine]:
         """The queues, those that need a person first."""

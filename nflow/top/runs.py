@@ -6,7 +6,7 @@ tasks, is known once its log was read; until then it is on the list without that
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nflow.bus.port import Record
 from nflow.core.events import (
@@ -23,7 +23,8 @@ from nflow.engine.runs import RunEntry
 from nflow.view.run import Failure, RunView
 from nflow.wire.subjects import event_place
 
-_WORKFLOW_LOG = "_"
+#: What stands for a dag in the subjects of the log of a workflow.
+WORKFLOW_LOG = "_"
 
 #: What decides where a run stands while nothing else is asked for: those that move, those that wait, those that ended.
 _GROUPS = {"running": 0, "stopping": 0, "waiting": 1}
@@ -37,6 +38,7 @@ class Progress:
     total: int = 0
     running: int = 0
     failed: int = 0
+    ended: Mapping[str, int] = field(default_factory=dict, compare=False)  #: the same in full: how many, by how
 
 
 class RunLine:
@@ -73,8 +75,10 @@ class RunLine:
         """How far it is; None until its log was read."""
         if self._view is None:
             return self.progress
-        frame = self._view.frame()
-        return Progress(done=frame.done, total=frame.total, running=frame.running, failed=self._view.counts["failed"])
+        frame, ended = self._view.frame(), self._view.counts
+        return Progress(
+            done=frame.done, total=frame.total, running=frame.running, failed=ended["failed"], ended=dict(+ended)
+        )
 
     def update(self, entry: RunEntry) -> None:
         """Take what the index says by now, which may be older than what the events have said."""
@@ -95,8 +99,9 @@ class RunLine:
         self._unread = []
 
     def give_up_reading(self) -> None:
-        """Its log could not be read; let it be tried again when there is news of the run."""
-        self._unread, self._has_log = None, False
+        """If its log is still being read, that has failed; let it be tried again when there is news of the run."""
+        if self._unread is not None:
+            self._unread, self._has_log = None, False
 
     def is_blank(self) -> bool:
         """Its log has no beginning yet, or none any more: until one is heard of, there is nothing to read.
@@ -131,7 +136,7 @@ class RunLine:
             place: The log, as a token of the subject.
         """
         self.worker = worker_in(event) or self.worker
-        if place == _WORKFLOW_LOG:
+        if place == WORKFLOW_LOG:
             self._take_of_run(event, record)
         if self._unread is not None:
             self._unread.append((event, record))
@@ -216,8 +221,15 @@ class Runs:
             line = self._stranger(RunId(run), event, record)
         before = line.entry.state
         line.take(event, record, place)
-        if isinstance(event, _MOVES):
+        if type(event) in _MOVES:
             self._moved(before, line)
+
+    def forget(self, run: RunId) -> None:
+        """This run was removed."""
+        line = self._lines.pop(run, None)
+        if line is not None:
+            self.states[line.entry.state] -= 1
+            self.version += 1
 
     def explain(self, waits: Mapping[str, Iterable[str]]) -> None:
         """Runs that wait for queues that nobody serves: these, and no others."""
@@ -249,7 +261,7 @@ class Runs:
         return line
 
 
-_MOVES = (RunStarted, RunRetried, RunFinished, StopRequested)
+_MOVES = {RunStarted, RunRetried, RunFinished, StopRequested}
 
 
 # --- order and choice ------------------------------------------------------------------------------------------------

@@ -10,12 +10,15 @@ from nflow.top.model import Model, News
 from nflow.top.queues import QueueLine
 from nflow.top.runs import RunLine
 from nflow.top.times import clock, lasted, size
-from nflow.top.words import told
+from nflow.view.words import rest, style, told, where
 from nflow.wire.subjects import event_place
 from nflow.worker.heartbeat import BEAT, WorkerEntry
 
 _BAR = 9
 _WIDE, _WIDER = 100, 130
+
+#: How news look, by how good or bad they are.
+_NEWS_STYLES = {"started": "busy", "succeeded": "good", "failed": "bad", "stopped": "warn"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +76,12 @@ class Scene:
             Column(title="QUEUES", width=20, grows=1, cell=_serves, from_width=_WIDE),
         )
 
-    @staticmethod
-    def news() -> Sequence[Column[News]]:
+    def news(self) -> Sequence[Column[News]]:
         """The columns of what happened."""
         return (
             Column(title="TIME", width=8, cell=lambda news: Cell(clock(news.record.at), "dim")),
             Column(title="RUN", width=16, cell=lambda news: Cell(event_place(news.record.subject).run, "dim")),
-            Column(title="EVENT", width=20, grows=1, cell=told),
+            Column(title="EVENT", width=20, grows=1, cell=self._told),
         )
 
     def headline(self, width: int) -> list[list[Cell]]:
@@ -110,6 +112,12 @@ class Scene:
         if line.entry.state == "waiting" and self.model.served.lack(line.entry.queue, None) is not None:
             queues = tuple(dict.fromkeys((line.entry.queue, *queues)))
         return queues
+
+    def _told(self, news: News) -> Cell:
+        words = told(news.event, news.record)
+        line = self.model.runs.get(news.run)
+        place = where(words) or words.workflow or (line.entry.workflow if line else "")
+        return Cell(f"{place} {words.what}{rest(words)}", _NEWS_STYLES.get(style(words), ""))
 
     def _link(self) -> list[Cell]:
         link = self.model.link

@@ -194,6 +194,9 @@ class RunView:
 
     def take(self, event: Event, record: Record) -> None:
         """Take an event into the view."""
+        if isinstance(event, TaskEvent):  # by far the most are
+            self._take_of_task(event, self._dag_of(record))
+            return
         match event:
             case RunStarted():
                 self.started = record.at
@@ -210,8 +213,6 @@ class RunView:
                 self._stop(event, record)
             case RunFinished():
                 self.finished, self.ended = event, record.at
-            case TaskEvent():
-                self._take_of_task(event, self._dag_of(record))
 
     def _stop(self, event: StopRequested, record: Record) -> None:
         if event.dag is not None:
@@ -238,7 +239,7 @@ class RunView:
 
     def _take_of_task(self, event: TaskEvent, name: DagId) -> None:
         dag = self._dag(name)
-        if (dag_name_of(name), event.task) in self._retries:
+        if self._retries and (dag_name_of(name), event.task) in self._retries:
             self._count_attempt(event, dag or self._over[name])
         is_over = not (isinstance(event, TaskFailed) and self._is_tried_again(event, name))
         if isinstance(event, TaskFailed) and is_over and len(self.failures) < MOST_FAILURES:

@@ -74,6 +74,17 @@ def told(event: Event, record: Record) -> Told:
     return _of_run(event, base)
 
 
+def where(words: Told) -> str:
+    """Its place, and which attempt of the task it was if that was not the first."""
+    return words.place + (f" ({words.attempt})" if words.attempt > 1 else "")
+
+
+def rest(words: Told, *, details: bool = False) -> str:
+    """What follows the word for what happened: who did it, and why. Workers are named only in `details`."""
+    by = f" by {words.by}" if words.by and (details or words.kind != "task") else ""
+    return by + (f": {words.why}" if words.why else "")
+
+
 def style(what: Told) -> str:
     """How good or bad it is: `succeeded`, `failed`, `stopped`, `started`, or nothing in particular."""
     return _STYLES.get(what.what, "")

@@ -65,21 +65,22 @@ async def passing_events(effort: Effort) -> AsyncIterator[Pair]:
 async def _many_runs(client: Runs) -> list[RunId]:
     """Runs of all ages; the newest move."""
     now = await client.engine.bus.server_time()
-    runs = [new_run_id(now - RUNS + number) for number in range(RUNS)]
+    times = [now - RUNS + number for number in range(RUNS)]
+    runs = [new_run_id(at) for at in times]
     for start in range(0, RUNS, 500):
-        await asyncio.gather(*(client.engine.index.put(_entry(run, now)) for run in runs[start : start + 500]))
+        some = slice(start, start + 500)
+        entries = map(_entry, runs[some], times[some])
+        await asyncio.gather(*map(client.engine.index.put, entries))
     begun = [RunStarted(workflow="bench", spec="", engine="1"), DagStarted(key="k", dag=_MAIN)]
-    for run in runs[-MOVING:]:
-        await client.engine.index.put(_entry(run, now, state="running"))
+    for run, at in zip(runs[-MOVING:], times[-MOVING:], strict=True):
+        await client.engine.index.put(_entry(run, at, state="running"))
         await client.engine.bus.append(client.engine.subjects.own(run), pack_events(begun))
     return runs
 
 
-def _entry(run: RunId, now: float, state: str = "succeeded") -> RunEntry:
-    ended = None if state == "running" else now
-    return RunEntry(
-        run=run, workflow="bench", state=state, queue="workflow", submitted=now - 60, started=now - 60, ended=ended
-    )
+def _entry(run: RunId, at: float, state: str = "succeeded") -> RunEntry:
+    ended = None if state == "running" else at + 1
+    return RunEntry(run=run, workflow="bench", state=state, queue="workflow", submitted=at, started=at, ended=ended)
 
 
 async def _events(client: Runs, runs: list[RunId], prefix: str) -> None:

@@ -104,7 +104,9 @@ class Station:
 
 def environment(home: Path) -> dict[str, str]:
     """Of a process of a user whose home is this one, and who has configured nothing."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NFLOW_")}
+    # whoever installs nflow has it compiled once and for all
+    dropped = ("NFLOW_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return inherited | {"NFLOW_HOME": str(home)}
 
 

@@ -1,14 +1,17 @@
 """What a feed brings from a bus: all there was, then what comes, each event once, whatever becomes of the pushes."""
 
 import asyncio
+import getpass
 
 import pytest
 
 from nflow.bus.clock import VirtualClock
-from nflow.core.events import RunRetried, Status
+from nflow.core.events import RunRetried, Status, StopRequested
 from nflow.core.ids import RunId
 from nflow.engine.engine import Engine
+from nflow.engine.log import events_of
 from nflow.errors import SchemaTooNew
+from nflow.runs import Runs
 from nflow.top import feed as feeds
 from nflow.top.feed import Feed
 from nflow.top.model import Model
@@ -141,6 +144,7 @@ async def test_of_a_run_that_has_ended_the_log_of_its_workflow_tells_enough(engi
         read.append(subject)
 
     async with feed_on(engine) as feed:
+        feed.show(())
         await feed._ready
         await settle()
         bus.before_read = note
@@ -148,7 +152,7 @@ async def test_of_a_run_that_has_ended_the_log_of_its_workflow_tells_enough(engi
         await feed.complete()
 
         assert line(feed, run).now() == Progress(done=4, total=4, running=0, failed=1)
-        assert read == [] or set(read) == {site.subjects.log(run)}
+        assert [subject for subject in read if ".event." in subject] == [site.subjects.log(run)]
 
 
 async def test_a_run_that_is_retried_is_read_anew(engine: Engine, site: Site):
@@ -173,6 +177,69 @@ async def test_an_event_of_a_newer_nflow_ends_the_watch_with_that_reason(engine:
 
         with pytest.raises(SchemaTooNew, match="Upgrade"):
             await feed.until(asyncio.get_running_loop().create_future())
+
+
+async def test_how_far_a_run_is_is_told_by_its_log_where_the_index_is_late(engine: Engine, site: Site):
+    run = await site.begin()
+    late = await engine.index.get(run)
+    assert late is not None
+    await site.end(run, Status.FAILED, failed=1, cancelled=3)
+    await engine.index.put(late)
+
+    async with feed_on(engine) as feed:
+        await feed.complete()
+
+        assert line(feed, run).entry.state == "failed"
+
+
+async def test_an_end_from_before_a_retry_does_not_make_a_run_look_over(engine: Engine, site: Site):
+    run = await site.begin()
+    await site.end(run, Status.FAILED, failed=1, cancelled=3)
+    await Runs(engine).retry(run)
+
+    async with feed_on(engine) as feed:
+        await feed.complete()
+
+        assert line(feed, run).entry.state == "waiting"
+
+
+async def test_runs_that_were_removed_are_forgotten(engine: Engine, site: Site):
+    gone, kept = await site.begin(), await site.begin()
+    for run in (gone, kept):
+        await site.end(run)
+    async with feed_on(engine) as feed:
+        await feed.complete()
+        await engine.index.remove(gone)
+
+        await feed.forget()
+
+        assert [each.run for each in feed.model.runs] == [kept]
+        assert feed.model.runs.states["succeeded"] == 1
+
+
+async def test_a_stop_is_recorded_with_the_name_of_who_asks(engine: Engine, site: Site):
+    run = await site.begin()
+    async with feed_on(engine) as feed:
+        await feed.stop(run)
+
+    [record] = (await site.bus.read(site.subjects.ask(run))).records
+    [event] = events_of(record)
+    assert isinstance(event, StopRequested)
+    assert event.by == getpass.getuser()
+
+
+async def test_a_part_that_fails_is_told(engine: Engine, site: Site, bus: StageBus):
+    run = await site.begin()
+
+    async def fail(subject: str) -> None:
+        if subject == site.subjects.run_events(run):
+            raise ValueError("odd")
+
+    bus.before_read = fail
+    async with feed_on(engine) as feed:
+        await feed.complete()
+
+        assert feed.model.trouble == "ValueError: odd"
 
 
 # --- queues ---

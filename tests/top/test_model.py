@@ -306,6 +306,16 @@ def test_people_are_told_what_matters_and_everything_if_they_ask():
     assert len(script.model.all_news) == len(told) + 2
 
 
+def test_a_stop_is_told_once_though_the_dag_runs_are_told_of_it_too():
+    script = Script().begin("01aaa").tell("01aaa", failed("fit"), dag=MAIN)
+
+    script.tell("01aaa", StopRequested(reason="task failed", by="main:1/fit"))
+    script.tell("01aaa", StopRequested(reason="task failed", by="main:1/fit"), dag=MAIN)
+
+    assert [type(news.event) for news in script.model.news][-2:] == [TaskFailed, StopRequested]
+    assert [type(news.event) for news in script.model.all_news][-2:] == [StopRequested, StopRequested]
+
+
 def test_whatever_comes_shows_in_the_version():
     script = Script()
     versions = [script.model.version]

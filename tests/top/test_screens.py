@@ -205,7 +205,7 @@ async def test_starts_and_ends_of_tasks_are_told_if_they_are_asked_for(watch: Wa
 
         await press(pilot, "e")
 
-        assert "main:1/read started on edge" in shown(pilot.app)
+        assert "main:1/read started" in shown(pilot.app)
 
 
 # --- what can be done ---
@@ -268,6 +268,15 @@ async def test_why_something_cannot_be_done_is_told(watch: Watch):
         await press(pilot, "f", "r", "y")
 
         assert "Its data are gone." in shown(pilot.app)
+
+
+async def test_a_part_of_the_monitor_that_has_failed_is_told_until_it_ends(watch: Watch):
+    script = night()
+    async with watch(script) as pilot:
+        script.model.take_trouble("ValueError: odd")
+        await settle(pilot)
+
+        assert "A part of this monitor has failed, start it again: ValueError: odd" in shown(pilot.app)
 
 
 async def test_the_id_of_a_run_is_copied(watch: Watch):

@@ -14,7 +14,7 @@ from nflow.engine.engine import Engine
 from nflow.engine.log import events_of
 from nflow.engine.reading import Reading
 from nflow.errors import MessageError
-from nflow.view.words import Told, style, told
+from nflow.view.words import Told, rest, style, told, where
 
 _STYLES = {"started": "blue", "succeeded": "green", "failed": "red", "stopped": "yellow"}
 _WHAT_COLUMNS = len("stop asked for")
@@ -107,17 +107,14 @@ def _plain(words: Told) -> dict[str, object]:
 
 
 def _row(words: Told, *, today: str, utc: bool, details: bool) -> Row:
-    place = words.place + (f" ({words.attempt})" if words.attempt > 1 else "")
     row = [
         Part(f"{stamp(words.at, today, utc=utc)} ", "dim"),
         Part(f"{visible(words.run)} "),
-        Part(visible(f"{words.workflow} {place}").rstrip() + " ", "cyan"),
+        Part(visible(f"{words.workflow} {where(words)}").rstrip() + " ", "cyan"),
         Part(visible(words.what), _STYLES.get(style(words), "")),
     ]
-    if words.by and (details or words.kind != "task"):
-        row.append(Part(f" by {visible(words.by)}"))
-    if words.why:
-        row.append(Part(f": {visible(words.why)}"))
+    if follows := rest(words, details=details):
+        row.append(Part(visible(follows)))
     if details and (more := ", ".join(_details(words))):
         row.append(Part(f"  [{visible(more)}]", "dim"))
     return row

@@ -9,7 +9,10 @@ from nflow.cli.arguments import ServerOption, load_settings
 from nflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from nflow.config import Settings
+    from nflow.top.feed import Feed
 
 
 def top(
@@ -67,8 +70,20 @@ async def _print(settings: "Settings", *, every: bool, as_json: bool) -> None:
 
 
 async def _watch(settings: "Settings") -> int:
+    import asyncio  # noqa: PLC0415 - as above
+
     from nflow.session import open_engine  # noqa: PLC0415
+    from nflow.top.feed import Feed  # noqa: PLC0415
+    from nflow.top.model import Model  # noqa: PLC0415
+
+    drawing = asyncio.ensure_future(asyncio.to_thread(_import_app))  # while the server answers
+    async with open_engine(settings) as engine, Feed(engine, Model(), grace=settings.worker.grace) as feed:
+        watch = await drawing
+        return await watch(feed)
+
+
+def _import_app() -> "Callable[[Feed], Awaitable[int]]":
+    """What draws: by far the most that is to be imported."""
     from nflow.top.app import watch  # noqa: PLC0415
 
-    async with open_engine(settings) as engine:
-        return await watch(engine, grace=settings.worker.grace)
+    return watch

@@ -30,7 +30,7 @@ _FEW = 1000
 _PART = 5
 
 #: Classes of the screen by its width: where there is room, queues and workers are side by side.
-_BREAKPOINTS = [(0, "-narrow"), (170, "-wide")]
+_BREAKPOINTS = [(0, "-narrow"), (185, "-wide")]
 
 
 class Overview(Watching):
@@ -43,8 +43,8 @@ class Overview(Watching):
     Overview #middle { height: auto; }
     Overview #queues, Overview #workers { width: 1fr; }
     Overview.-wide #middle { layout: horizontal; }
-    Overview.-wide #queues { margin: 0 1 0 0; }
-    Overview.-wide #workers { width: 2fr; }
+    Overview.-wide #queues { width: 2fr; margin: 0 1 0 0; }
+    Overview.-wide #workers { width: 3fr; }
     Overview #news { height: 1fr; }
     Overview Input { height: 1; border: none; padding: 0; display: none; }
     """
@@ -112,7 +112,8 @@ class Overview(Watching):
         self._show_middle("#workers", scene.workers(), model.workers)
         news = model.all_news if self._has_all_news else model.news
         self.query_one("#news", Listing).show(scene.news(), list(reversed(news)))
-        self.source.show(line.run for line in self._runs.visible_rows)
+        # once it is on the screen: what is read for these runs should not be in its way
+        self.call_after_refresh(self.source.show, [line.run for line in self._runs.visible_rows])
 
     def _show_middle(self, which: str, columns: Sequence[Column[Any]], rows: Sequence[Any]) -> None:
         """Queues and workers take no more room than they need, nor more than a part of the screen."""

@@ -19,7 +19,7 @@ from nflow.top.widgets.asking import Help, Question
 from nflow.top.widgets.pane import Pane
 
 #: Frames a second.
-FRAMES = 3
+FRAMES = 2
 
 #: Seconds for which it is said what became of what was asked for.
 SAID = 6.0
@@ -120,10 +120,14 @@ class Watching(Screen[None]):
         """The run that keys act on."""
         raise NotImplementedError
 
+    def _trouble(self) -> Cell | None:
+        told = self.source.model.trouble
+        return Cell(f"A part of this monitor has failed, start it again: {told}", "bad") if told else None
+
     def _draw_last_lines(self) -> None:
         if self._said is not None and self._said[1] < self.source.now():
             self._said = None
-        said = self._said[0] if self._said else self.remark()
+        said = self._said[0] if self._said else self._trouble() or self.remark()
         pane = self.query_one("#last", Pane)
         width = self.size.width
         more = self.look.glyphs.more
