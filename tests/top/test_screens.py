@@ -168,6 +168,14 @@ async def test_words_choose_among_runs_until_escape(watch: Watch):
         assert len(script.visible) == 7
 
 
+async def test_words_that_no_run_is_told_of_with_are_told(watch: Watch):
+    async with watch(night()) as pilot:
+        await press(pilot, "slash", *"nothing", "enter")
+
+        assert "No run is told of with: nothing (Esc: all runs)" in shown(pilot.app)
+        assert "No runs yet" not in shown(pilot.app)
+
+
 async def test_enter_on_a_queue_leads_to_the_runs_that_wait_for_it(watch: Watch):
     script = night()
     async with watch(script) as pilot:

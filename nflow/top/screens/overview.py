@@ -107,7 +107,9 @@ class Overview(Watching):
         scene = self._scene()
         model = scene.model
         self.query_one("#head", Pane).draw([(line, "") for line in scene.headline(self.size.width)])
-        self._runs.show(scene.runs(), self._order())
+        words = self._choice.words
+        none = f"No run is told of with: {words} (Esc: all runs)" if words and len(model.runs) else None
+        self._runs.show(scene.runs(), self._order(), empty=none)
         self._show_middle("#queues", scene.queues(), model.queues())
         self._show_middle("#workers", scene.workers(), model.workers)
         news = model.all_news if self._has_all_news else model.news

@@ -55,7 +55,7 @@ class Listing(Pane, Generic[R], can_focus=True):
         super().__init__(look, **named)
         self.rows: Sequence[R] = ()
         self._key = key
-        self._empty = empty
+        self._empty = self._none = empty
         self._columns: Sequence[Column[R]] = ()
         self._cursor = self._top = 0
         self._chosen: Hashable = None  # the row that a person went to; None: they have not moved yet
@@ -70,9 +70,9 @@ class Listing(Pane, Generic[R], can_focus=True):
         """The rows that there is room for."""
         return self.rows[self._top : self._top + max(self.size.height - 1, 0)]
 
-    def show(self, columns: Sequence[Column[R]], rows: Sequence[R]) -> None:
-        """Show these rows now."""
-        self._columns, self.rows = columns, rows
+    def show(self, columns: Sequence[Column[R]], rows: Sequence[R], *, empty: str | None = None) -> None:
+        """Show these rows now; where there are none, `empty`, or what is always told then."""
+        self._columns, self.rows, self._none = columns, rows, empty or self._empty
         self._find()
         self._redraw()
 
@@ -103,7 +103,7 @@ class Listing(Pane, Generic[R], can_focus=True):
             is_current = number == self._cursor and self.has_focus
             lines.append((laid_out(columns, row, more), "cursor" if is_current else ""))
         if not self.rows:
-            lines.append(([Cell(sized(self._empty, width, more=more), "dim")], ""))
+            lines.append(([Cell(sized(self._none, width, more=more), "dim")], ""))
         self.draw(lines[:height])
 
     def _titles(self, columns: Sequence[tuple[Column[R], int]]) -> list[Cell]:
