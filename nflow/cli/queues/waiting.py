@@ -14,17 +14,19 @@ from nflow.worker.heartbeat import workers
 #: Tokens of a job's subject that tell its queue.
 _QUEUE_TOKENS = 5
 
+#: Runs that go on of which each is looked at: a millisecond for each of them.
+_MANY = 100
 
-async def explained(engine: Engine, entries: Sequence[RunEntry], *, closely: bool) -> list[RunEntry]:
+
+async def explained(engine: Engine, entries: Sequence[RunEntry]) -> list[RunEntry]:
     """The entries, those that wait for a worker with that as their reason.
 
-    Args:
-        engine: Where to look.
-        entries: Of runs.
-        closely: Look at all jobs of each run; otherwise only at those that drive runs, which is cheap for any number.
+    All jobs of each run are looked at. Of many runs it is only those that drive them, which is cheap for any number.
     """
-    if not any(entry.is_active for entry in entries):
+    going_on = sum(entry.is_active for entry in entries)
+    if not going_on:
         return list(entries)
+    closely = going_on <= _MANY
     served = served_by(await workers(engine))
     return [await _explained(engine, entry, served, closely=closely) for entry in entries]
 
