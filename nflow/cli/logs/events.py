@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.cli.arguments import ServerOption, load_settings
-from nflow.cli.logs.logs import FollowOption, JsonLinesOption, SinceOption, UtcOption
+from nflow.cli.arguments import ServerOption, SinceOption, UtcOption, load_settings
+from nflow.cli.logs.logs import FollowOption, JsonLinesOption
 
 if TYPE_CHECKING:
     from nflow.cli.logs.telling import Asked
