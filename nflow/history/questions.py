@@ -248,7 +248,7 @@ def _task(dags: Mapping[str, DagDetail], row: RowMapping) -> TaskDetail:
 
 
 def _is_meant(table: Table, text: str) -> ColumnElement[bool]:
-    """Whether a row is of the task `reduce`, `main:1/reduce`, or `main/reduce` in any run of that dag; `main:1/`: all."""
+    """Whether a row is of `reduce`, `main:1/reduce`, `main/reduce` in any run of that dag, or of all of `main:1/`."""
     dag, _, task = map(fit, text.partition("/"))
     of_dag = or_(table.c.dag == dag, table.c.dag.startswith(f"{dag}:", autoescape=True))
     is_task = true() if not task else table.c.task == task
