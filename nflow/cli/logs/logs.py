@@ -56,8 +56,10 @@ def logs(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
 
 
 async def _logs(settings: "Settings", wanted: "Wanted") -> None:
+    from nflow.cli.logs.absence import telling_absence  # noqa: PLC0415
     from nflow.cli.logs.reading import show_lines  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
-        await show_lines(engine, wanted)
+        with telling_absence(engine.bus):
+            await show_lines(engine, wanted)
