@@ -116,9 +116,12 @@ async def _caught_up(settings: "Settings", database: "Database", *, anew: bool) 
     except HistoryUnavailable:
         raise
     except (ServerError, BusError, TimeoutError) as error:
-        if anew:
+        from nflow.history.catchup import newest_of  # noqa: PLC0415 - see above
+
+        known = newest_of(database, settings.server.namespace)
+        if anew or known is None:
             raise
-        await _say_how_far(database, settings.server.namespace, error)
+        _say_how_far(known, error)
         return _Moving(), time.time()
 
 
@@ -162,13 +165,9 @@ def _line(entry: "RunEntry") -> "RunLine":
     )
 
 
-async def _say_how_far(database: "Database", namespace: str, error: Exception) -> None:
-    from nflow.history.catchup import newest_of  # noqa: PLC0415 - see above
-
-    at = newest_of(database, namespace)
-    known = "nothing yet" if at is None else f"what happened until {when(at, time.time())}"
-    reason = str(error) if isinstance(error, NflowError) else "It does not answer."
-    say_error(f"{reason}\nWithout the server, the history tells {known}.")
+def _say_how_far(known: float, error: Exception) -> None:
+    reason = str(error) if isinstance(error, NflowError) else "The server does not answer."
+    say_error(f"{reason}\nWithout the server, the history tells what happened until {when(known, time.time())}.")
 
 
 class _Telling:

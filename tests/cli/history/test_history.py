@@ -234,3 +234,11 @@ def test_without_its_server_the_history_answers_with_what_it_has_and_says_so(nfl
     assert (after.code, after.out) == (0, before.out)
     assert "Without the server, the history tells what happened until " in after.err
     assert none.code == 3
+
+
+@pytest.mark.parametrize("command", ["runs", "show @last", "history stats two", "history export"])
+def test_without_a_server_a_history_that_knows_nothing_does_not_pretend_that_nothing_ran(nflow: Program, command: str):
+    done = nflow(*command.split(), NFLOW_SERVER_URL="nats://127.0.0.1:1")
+
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("nflow: No NATS server answers at nats://127.0.0.1:1 ")
