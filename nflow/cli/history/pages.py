@@ -1,5 +1,6 @@
 """A run, or a task of it, on a page for people."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -72,6 +73,19 @@ def _run(story: Story, clock: Clock) -> Iterator[Line]:
     for dag in run.dags.values():
         yield Line("")
         yield from _dag(dag, clock, said=run.reason)
+    if run.state == "failed":
+        yield Line("")
+        yield from _next_steps(run)
+
+
+def _next_steps(run: RunDetail) -> Iterator[Line]:
+    """What somebody does who sees that it failed."""
+    tasks = (
+        f"{dag.id}/{task.id}" for dag in run.dags.values() for task in dag.tasks.values() if task.state == "failed"
+    )
+    if (task := next(tasks, None)) is not None:
+        yield Line(f"Its traceback and output: nflow show {run.run} {shlex.quote(task)}")
+    yield Line(f"To go on, when its cause is mended: nflow retry {run.run}")
 
 
 def _times(run: RunDetail, clock: Clock) -> str:

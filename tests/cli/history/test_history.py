@@ -104,6 +104,16 @@ def test_a_run_may_be_named_by_its_beginning_and_the_last_one_by_a_word(nflow: P
     assert as_json(nflow, "show", ran["two"][:-2])["workflow"] == "two"
 
 
+def test_the_page_of_a_run_that_failed_ends_with_what_to_do(nflow: Program, ran):
+    run = ran["fails"]
+
+    assert nflow("show", run).out.splitlines()[-2:] == [
+        f"Its traceback and output: nflow show {run} main:1/first",
+        f"To go on, when its cause is mended: nflow retry {run}",
+    ]
+    assert "nflow retry" not in nflow("show", ran["two"]).out
+
+
 def test_a_reason_is_told_once_for_the_run_and_its_dag(nflow: Program, ran):
     page = nflow("show", ran["fails"]).out
 
