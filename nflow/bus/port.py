@@ -222,6 +222,9 @@ class Bus(Protocol):
     def on_reconnect(self, callback: Callable[[], None]) -> Subscription:
         """Call back after every reconnect: pushes may have been missed."""
 
+    def on_disconnect(self, callback: Callable[[], None]) -> Subscription:
+        """Call back when the connection is lost; a new one is being made already."""
+
     async def flush(self) -> None:
         """Return when the server has everything that was published before."""
 

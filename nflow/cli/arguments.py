@@ -14,6 +14,17 @@ ServerOption = Annotated[
     str | None, typer.Option("--server", help="Address of the site's server, e.g. nats://host:4222.", metavar="URL")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+UtcOption = Annotated[bool, typer.Option("--utc", help="Show times in UTC instead of local time.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since", help="Only since then: 10m or 7d ago, 02:15, 2026-03-31, 2026-03-31T02:15.", metavar="TIME"
+    ),
+]
+TaskArgument = Annotated[
+    str | None,
+    typer.Argument(help="A task: reduce, sub_dag:2/reduce; or a dag run: sub_dag:2/.", metavar="TASK"),
+]
 WorkflowArgument = Annotated[str, typer.Argument(help="Path of a workflow file, or its name.", metavar="WORKFLOW")]
 ArgumentsArgument = Annotated[list[str] | None, typer.Argument(help="Parameters of the workflow.", metavar="KEY=VALUE")]
 QueueOption = Annotated[str, typer.Option("--queue", "-q", help="Workflow queue to put the run into.")]

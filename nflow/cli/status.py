@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.cli.arguments import JsonOption, ServerOption, load_settings
+from nflow.cli.arguments import JsonOption, ServerOption, UtcOption, load_settings
 from nflow.cli.console.streams import say
 from nflow.cli.console.table import print_json, print_table
-from nflow.cli.console.times import when
+from nflow.cli.console.times import Clock, duration
 
 if TYPE_CHECKING:
     from nflow.config import Settings
@@ -25,6 +25,7 @@ RECENT = 10
 def status(
     run: Annotated[str | None, typer.Argument(help="Id of a run, a beginning of it, or @last.", metavar="RUN")] = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="List all runs that are known.")] = False,
+    utc: UtcOption = False,
     as_json: JsonOption = False,
     server: ServerOption = None,
 ) -> None:
@@ -40,7 +41,7 @@ def status(
         print_json(shown if view is None else [_whole(entry, view) for entry in shown])
         return
     if shown:
-        _show(shown, now)
+        _show(shown, Clock(now=now, utc=utc))
     else:
         say("No runs yet. Start one: nflow run sequence")
     if view is not None and view.failures:
@@ -65,10 +66,10 @@ async def _entries(
         if run is None:
             known = await client.all()
             asked = known if every else _recent(known)
-            return await explained(engine, await by_their_logs(engine, asked), closely=False), None, now
+            return await explained(engine, await by_their_logs(engine, asked)), None, now
         [entry] = await by_their_logs(engine, [await client.find(run)])
         view = await _view(client, entry)
-        return [_told(each, view) for each in await explained(engine, [entry], closely=True)], view, now
+        return [_told(each, view) for each in await explained(engine, [entry])], view, now
 
 
 async def _view(client: "Runs", entry: "RunEntry") -> "RunView":
@@ -101,11 +102,11 @@ def _recent(entries: "list[RunEntry]") -> "list[RunEntry]":
     return sorted(ended[-RECENT:] + [entry for entry in entries if entry.is_active], key=lambda entry: entry.run)
 
 
-def _show(entries: "list[RunEntry]", now: float) -> None:
+def _show(entries: "list[RunEntry]", clock: Clock) -> None:
     rows = []
     for entry in entries:
-        lasted = f"{(entry.ended or now) - entry.started:.1f}" if entry.started else ""
-        began = when(entry.started or entry.submitted, now)
-        rows.append((entry.run, entry.workflow, entry.state, began, lasted, entry.reason))
+        took = duration((entry.ended or clock.now) - entry.started) if entry.started else ""
+        began = clock.when(entry.started or entry.submitted)
+        rows.append((entry.run, entry.workflow, entry.state, began, took, entry.reason))
     styles = [_STYLES.get(entry.state, "") for entry in entries]
-    print_table(("run", "workflow", "state", "started", "seconds", "reason"), rows, styles=styles)
+    print_table(("run", "workflow", "state", "started", "took", "reason"), rows, styles=styles)

@@ -1,7 +1,7 @@
 """The index of runs: what `status` lists without reading a log. A hint for people; the logs are the truth."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -159,10 +159,16 @@ class RunIndex:
         found = entries[-1:] if text == LAST else [entry for entry in entries if entry.run.startswith(text)]
         if len(found) == 1:
             return found[0]
-        if not found:
-            raise RunNotFound(f"No run begins with '{text}'. `nflow status --all` lists the runs that are known.")
-        several = ", ".join(entry.run for entry in found[:5])
-        raise RunNotFound(f"{len(found)} runs begin with '{text}': {several}. Give more of the id.")
+        raise not_meant(text, [entry.run for entry in found])
+
+
+def not_meant(text: str, found: Sequence[str]) -> RunNotFound:
+    """What to tell somebody whose `text` means no run, or all that were found."""
+    if found:
+        return RunNotFound(f"Several runs begin with '{text}': {', '.join(found[:5])}. Give more of the id.")
+    if text == LAST:
+        return RunNotFound("There is no run yet. Start one: nflow run sequence")
+    return RunNotFound(f"No run begins with '{text}'. `nflow runs` lists the runs that are known.")
 
 
 def _read(record: Record) -> RunEntry | None:

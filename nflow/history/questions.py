@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, and_, case, false, func, or_, select, true
 
 from nflow.core.ids import TaskId
 from nflow.history import rows
@@ -248,9 +248,11 @@ def _task(dags: Mapping[str, DagDetail], row: RowMapping) -> TaskDetail:
 
 
 def _is_meant(table: Table, text: str) -> ColumnElement[bool]:
-    """Whether a row is of the task `reduce`, or `main:1/reduce`."""
-    dag, _, task = text.partition("/")
-    return or_(table.c.task == fit(text), and_(table.c.dag == fit(dag), table.c.task == fit(task)))
+    """Whether a row is of `reduce`, `main:1/reduce`, `main/reduce` in any run of that dag, or of all of `main:1/`."""
+    dag, _, task = map(fit, text.partition("/"))
+    of_dag = or_(table.c.dag == dag, table.c.dag.startswith(f"{dag}:", autoescape=True))
+    is_task = true() if not task else table.c.task == task
+    return or_(table.c.task == fit(text), and_(of_dag, is_task) if "/" in text else false())
 
 
 def _figures(

@@ -95,9 +95,10 @@ async def test_a_client_that_is_cut_off_for_longer_than_a_lease_is_told(bus, clo
 
 
 async def test_a_short_cut_loses_nothing(bus, clock, queue, run, jobs):
-    lost, again = [], []
+    lost, away, again = [], [], []
     job = await take_one(bus, clock, queue, run, jobs)
     job.hold(lambda: lost.append(clock.time()))
+    bus.on_disconnect(lambda: away.append(clock.time()))
     bus.on_reconnect(lambda: again.append(clock.time()))
 
     bus.cut()
@@ -108,7 +109,7 @@ async def test_a_short_cut_loses_nothing(bus, clock, queue, run, jobs):
     bus.mend()
     await clock.advance(2 * LEASE)
 
-    assert (await appending, lost, again) == (1, [], [LEASE / 2])
+    assert (await appending, lost, away, again) == (1, [], [0.0], [LEASE / 2])
 
 
 async def test_a_restarted_server_has_kept_all_but_the_workers(bus, server):

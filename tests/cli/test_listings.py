@@ -73,7 +73,7 @@ def test_runs_are_listed_with_their_whole_ids_however_narrow_a_pipe_is(nflow: Pr
     listed = nflow("status", COLUMNS="20").out.splitlines()
     [last] = json.loads(nflow("status", "@last", "--json").out)
 
-    assert listed[0].split() == ["run", "workflow", "state", "started", "seconds", "reason"]
+    assert listed[0].split() == ["run", "workflow", "state", "started", "took", "reason"]
     assert listed[-1].split()[:3] == [last["run"], "fails", "failed"]
     assert listed[-1].endswith("task 'first' failed: ZeroDivisionError: division by zero")
 
@@ -101,7 +101,7 @@ def test_a_run_is_found_by_a_beginning_of_its_id(nflow: Program):
     ("command", "advice"),
     [
         ("status zz", "No run begins with 'zz'."),
-        ("stop zz", "`nflow status --all` lists the runs"),
+        ("stop zz", "`nflow runs` lists the runs"),
         ("stop 0", "Give more of the id."),
         ("stop @last --dag nothing:1", "No dag run 'nothing:1' moves in"),
     ],
@@ -115,6 +115,13 @@ def test_a_run_that_is_not_meant_is_not_touched(nflow: Program, command: str, ad
     assert done.code == 2
     assert advice in done.err
     assert done.out == ""
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "events", "show", "stop", "retry"])
+def test_before_the_first_run_the_last_one_is_not_there(nflow: Program, command: str):
+    done = nflow(command, "@last", NFLOW_SERVER_NAMESPACE="empty")
+
+    assert (done.code, done.err) == (2, "nflow: There is no run yet. Start one: nflow run sequence\n")
 
 
 def test_a_run_that_has_ended_cannot_be_stopped(nflow: Program):

@@ -54,6 +54,7 @@ class MemoryBus:
         self._listening: list[_Listed[Callable[[str, bytes], None]]] = []
         self._answering: list[_Listed[Handler]] = []
         self._reconnected: list[_Listed[Callable[[], None]]] = []
+        self._disconnected: list[_Listed[Callable[[], None]]] = []
         server.buses.append(self)
 
     # --- records ---
@@ -205,6 +206,10 @@ class MemoryBus:
         """See the port."""
         return _Listed(self._reconnected, "", callback)
 
+    def on_disconnect(self, callback: Callable[[], None]) -> Subscription:
+        """See the port."""
+        return _Listed(self._disconnected, "", callback)
+
     async def flush(self) -> None:
         """See the port."""
         await self._turn()
@@ -230,6 +235,8 @@ class MemoryBus:
             self._up.clear()
             self._cut_at = self._clock.time()
             self._server.after(LEASE, partial(self._lose_leases, self._cut_at))
+            for listed in list(self._disconnected):
+                listed.callback()
 
     def mend(self) -> None:
         """Get the connection back."""

@@ -277,7 +277,7 @@ class NatsBus:
         return self._connection.on_up.add(callback)
 
     def on_disconnect(self, callback: Callable[[], None]) -> Subscription:
-        """Call back when the connection is lost; a new one is being made already."""
+        """See the port."""
         return self._connection.on_down.add(callback)
 
     async def flush(self) -> None:

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from nflow.cli.console.printable import printable
 from nflow.cli.console.streams import say
+
+_GAP = "  "
+
+#: Columns of a terminal in which a text that is cut off still tells something.
+_ROOM = 30
 
 
 def print_json(entries: Sequence[object]) -> None:
@@ -25,7 +31,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, styles
         rows: A cell for each column.
         styles: How the rows look where there are colours.
     """
-    cells = [[" ".join(cell.split()) for cell in row] for row in rows]
+    cells = [[printable(" ".join(cell.split())) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_fitting(headers, cells, styles or [""] * len(rows))
         return
@@ -34,17 +40,39 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, styles
 
 
 def _print_fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str]) -> None:
-    """On a narrow terminal the last column gives way; the first, an id to copy, stays whole."""
-    from rich.cells import cell_len  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415 - takes time to import, and only terminals need it
-    from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    *columns, last = zip(headers, *rows, strict=True)
-    for header, *cells in columns:
-        table.add_column(header, no_wrap=True, min_width=max(map(cell_len, (header, *cells))))
-    table.add_column(last[0], no_wrap=True)
-    for row, style in zip(rows, styles, strict=True):
-        table.add_row(*map(Text, row), style=style)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    for lines, style in zip(fitting(headers, rows, console.width), ("dim", *styles), strict=True):
+        for line in lines:
+            console.print(Text(line, style=style), soft_wrap=True)
+
+
+def fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """The lines of the headers, and of each row, on a terminal of that width.
+
+    The last column, mostly a reason, gives way, and goes below its row where there is no room beside it. All others,
+    ids to copy among them, stay whole however narrow the terminal is.
+    """
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - see above
+
+    table = [headers, *rows]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)][:-1]
+    beside = width - sum(widths) - len(_GAP) * len(widths)
+    has_room = max(cell_len(row[-1]) for row in table) <= beside or beside >= _ROOM
+    lines = []
+    for row in table:
+        begin = _GAP.join(map(set_cell_size, row[:-1], widths))
+        if has_room:
+            lines.append([f"{begin}{_GAP if widths else ''}{_cut(row[-1], beside)}".rstrip()])
+        else:
+            below = [f"{_GAP}{_cut(row[-1], width - len(_GAP))}"] if row[-1] and row is not headers else []
+            lines.append([begin.rstrip(), *below])
+    return lines
+
+
+def _cut(text: str, width: int) -> str:
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - see above
+
+    return text if cell_len(text) <= width else f"{set_cell_size(text, max(width - 1, 0)).rstrip()}…"

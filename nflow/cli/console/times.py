@@ -3,6 +3,7 @@
 import re
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from nflow.errors import UsageError
@@ -12,11 +13,24 @@ _AGO = re.compile(r"(?:\d+(?:\.\d+)?\s*[dhms]\s*)+", re.ASCII)
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The present, and the zone in which somebody wants to read times."""
+
+    now: float
+    utc: bool = False
+
+    def when(self, at: float) -> str:
+        """A moment, without the date if that is today's: `02:15:03`, in UTC `02:15:03Z`."""
+        zoned = time.gmtime if self.utc else time.localtime
+        is_today = zoned(at)[:3] == zoned(self.now)[:3]
+        told = time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", zoned(at))
+        return f"{told}Z" if self.utc else told
+
+
 def when(at: float, now: float) -> str:
     """A moment in local time: without the date, if that is today's."""
-    moment, today = time.localtime(at), time.localtime(now)
-    is_today = moment[:3] == today[:3]
-    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", moment)
+    return Clock(now=now).when(at)
 
 
 def duration(seconds: float, *, digits: int = 2) -> str:
@@ -44,4 +58,6 @@ def moment(text: str, now: float) -> float:
     today = datetime.fromtimestamp(now).astimezone().date().isoformat()
     with suppress(ValueError):
         return datetime.fromisoformat(f"{today}T{given}" if ":" in given[:3] else text.strip()).timestamp()
-    raise UsageError(f"'{text}' is no time. Write how long ago, '10m' or '2h', or when: '02:15', '2026-03-01T02:15'.")
+    raise UsageError(
+        f"'{text}' is no time. Write how long ago, '10m' or '7d', or when: '02:15', '2026-03-31', '2026-03-31T02:15'."
+    )

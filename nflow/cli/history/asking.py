@@ -2,14 +2,14 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nflow.cli.console.times import when
 from nflow.cli.edge import say_error
-from nflow.errors import BlobLost, BusError, HistoryUnavailable, NflowError, RunNotFound, ServerError
+from nflow.errors import BlobLost, BusError, HistoryUnavailable, NflowError, ServerError
 
 if TYPE_CHECKING:
     from nflow.config import Settings
@@ -33,11 +33,12 @@ class Asked:
     questions: "Questions"
     namespace: str
     waiting: "Waiting"  #: runs that wait for a driver, to begin or to go on: what no log tells yet
+    lacks: "Mapping[str, str]"  #: what runs wait for that go on: workers that are not there
     now: float
 
     def lines(self, found: "Iterable[RunLine]") -> "list[RunLine]":
         """Runs that were found, and those that wait, as they are now; the newest first."""
-        known = {line.run: line for line in found}
+        known = {line.run: replace(line, reason=self.lacks.get(line.run, line.reason)) for line in found}
         for run, line in self.waiting.items():
             there = known.get(run)
             if there is not None and there.started is not None:
@@ -48,6 +49,8 @@ class Asked:
 
     def find(self, text: str) -> str:
         """The run whose id begins with `text`, or the last one for `@last`. Raises RunNotFound."""
+        from nflow.engine.runs import not_meant  # noqa: PLC0415 - see below
+
         begun = self.questions.find(text)
         if text == "@last":
             found = sorted([*begun, *self.waiting])[-1:]
@@ -56,9 +59,15 @@ class Asked:
         exact = [run for run in found if run == text]
         if len(exact or found) == 1:
             return (exact or found)[0]
-        if not found:
-            raise RunNotFound(f"No run begins with '{text}'. `nflow runs` lists the runs that are known.")
-        raise RunNotFound(f"Several runs begin with '{text}': {', '.join(found[:5])}. Give more of the id.")
+        raise not_meant(text, found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moving:
+    """What there is of runs that go on beside their logs."""
+
+    waiting: "Waiting" = field(default_factory=dict)
+    lacks: "Mapping[str, str]" = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -78,20 +87,21 @@ async def asking(settings: "Settings", *, anew: bool = False) -> "AsyncIterator[
     database = history_of(settings)
     try:
         namespace = settings.server.namespace
-        waiting, now = await _caught_up(settings, database, anew=anew)
+        moving, now = await _caught_up(settings, database, anew=anew)
         yield Asked(
             database=database,
             questions=Questions(database, namespace),
             namespace=namespace,
-            waiting=waiting,
+            waiting=moving.waiting,
+            lacks=moving.lacks,
             now=now,
         )
     finally:
         database.close()
 
 
-async def _caught_up(settings: "Settings", database: "Database", *, anew: bool) -> "tuple[Waiting, float]":
-    """Runs that wait for a driver, and the server's time."""
+async def _caught_up(settings: "Settings", database: "Database", *, anew: bool) -> "tuple[_Moving, float]":
+    """What there is of runs that go on beside their logs, and the server's time."""
     from nflow.history.catchup import CatchUp  # noqa: PLC0415 - see above
     from nflow.session import open_engine  # noqa: PLC0415
 
@@ -102,14 +112,17 @@ async def _caught_up(settings: "Settings", database: "Database", *, anew: bool) 
                 done = await (catch_up.rebuild() if anew else catch_up.run())
             for remark in done.remarks:
                 say_error(remark)
-            return await _waiting(engine, database), await engine.bus.server_time()
+            return await _moving(engine, database), await engine.bus.server_time()
     except HistoryUnavailable:
         raise
     except (ServerError, BusError, TimeoutError) as error:
-        if anew:
+        from nflow.history.catchup import newest_of  # noqa: PLC0415 - see above
+
+        known = newest_of(database, settings.server.namespace)
+        if anew or known is None:
             raise
-        await _say_how_far(database, settings.server.namespace, error)
-        return {}, time.time()
+        _say_how_far(known, error)
+        return _Moving(), time.time()
 
 
 async def _retries(engine: "Engine", spec: str) -> "Retries":
@@ -121,16 +134,21 @@ async def _retries(engine: "Engine", spec: str) -> "Retries":
         return {}
 
 
-async def _waiting(engine: "Engine", database: "Database") -> "dict[str, RunLine]":
-    """Runs that wait for a driver, to begin or to go on; why, where it is for want of a worker."""
+async def _moving(engine: "Engine", database: "Database") -> "_Moving":
     from nflow.cli.queues.waiting import explained  # noqa: PLC0415 - see above
     from nflow.engine.standing import active  # noqa: PLC0415
     from nflow.history.questions import Questions  # noqa: PLC0415
 
-    entries = await active(engine)
+    logged = await active(engine)
+    entries = await explained(engine, logged)
     begun = Questions(database, engine.bus.namespace).begun(entry.run for entry in entries)
-    waiting = [entry for entry in entries if entry.run not in begun or entry.state == "waiting"]
-    return {entry.run: _line(entry) for entry in await explained(engine, waiting, closely=False)}
+    waiting = {str(entry.run): _line(entry) for entry in entries if entry.run not in begun or entry.state == "waiting"}
+    told = {
+        str(entry.run): entry.reason
+        for entry, before in zip(entries, logged, strict=True)
+        if entry.reason != before.reason and entry.run not in waiting
+    }
+    return _Moving(waiting=waiting, lacks=told)
 
 
 def _line(entry: "RunEntry") -> "RunLine":
@@ -147,13 +165,9 @@ def _line(entry: "RunEntry") -> "RunLine":
     )
 
 
-async def _say_how_far(database: "Database", namespace: str, error: Exception) -> None:
-    from nflow.history.catchup import newest_of  # noqa: PLC0415 - see above
-
-    at = newest_of(database, namespace)
-    known = "nothing yet" if at is None else f"what happened until {when(at, time.time())}"
-    reason = str(error) if isinstance(error, NflowError) else "It does not answer."
-    say_error(f"{reason}\nWithout the server, the history tells {known}.")
+def _say_how_far(known: float, error: Exception) -> None:
+    reason = str(error) if isinstance(error, NflowError) else "The server does not answer."
+    say_error(f"{reason}\nWithout the server, the history tells what happened until {when(known, time.time())}.")
 
 
 class _Telling:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nflow.cli.arguments import JsonOption, ServerOption, load_settings
+from nflow.cli.arguments import JsonOption, ServerOption, SinceOption, load_settings
 from nflow.cli.console.confirming import confirm
 from nflow.cli.console.printable import printable
 from nflow.cli.console.streams import say, write
 from nflow.cli.console.table import print_json, print_table
-from nflow.cli.console.times import duration
+from nflow.cli.console.times import duration, moment
+from nflow.cli.history.ages import seconds
 from nflow.cli.history.asking import asking
-from nflow.cli.history.since import moment, seconds
 
 if TYPE_CHECKING:
     from nflow.history.questions import TaskFigures
@@ -47,11 +47,6 @@ class Exported(StrEnum):
     GAPS = "gaps"
 
 
-SinceOption = Annotated[
-    str | None, typer.Option("--since", help="Only since then: 7d, 12h, 2026-03-31.", metavar="TIME")
-]
-
-
 @app.command("stats")
 def stats(
     workflow: Annotated[str, typer.Argument(help="Name of a workflow.", metavar="WORKFLOW")],
@@ -75,8 +70,8 @@ def stats(
     if as_json:
         print_json(list(map(asdict, figures)))
     elif figures:
-        rows = [[printable(cell) for cell in _row(each)] for each in figures]
-        print_table(("task", "count", "p50", "p95", "max", "failed", "rate"), rows)
+        rows = [_row(each) for each in figures]
+        print_table(("task", "count", "p50", "p95", "max", "failed", "failure rate"), rows)
     else:
         known = f" There are: {', '.join(workflows)}." if workflows and workflow not in workflows else ""
         say(printable(f"No task of '{workflow}' has ended.{known}"))

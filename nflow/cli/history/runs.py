@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.cli.arguments import JsonOption, ServerOption, load_settings
-from nflow.cli.console.printable import printable
+from nflow.cli.arguments import JsonOption, ServerOption, SinceOption, UtcOption, load_settings
 from nflow.cli.console.streams import say
 from nflow.cli.console.table import print_json, print_table
-from nflow.cli.console.times import duration, when
+from nflow.cli.console.times import Clock, duration, moment
 from nflow.cli.history.asking import asking
-from nflow.cli.history.since import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,13 +42,18 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+_STATES = ", ".join(State)
+
+
 def runs(
-    status: Annotated[list[State] | None, typer.Option("--status", help="Only runs in this state, or these.")] = None,
-    workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only runs of it.", metavar="NAME")] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="Submitted since then: 7d, 12h, 2026-03-31.", metavar="TIME")
+    status: Annotated[
+        list[State] | None,
+        typer.Option("--status", help=f"Only runs in this state, or these: {_STATES}.", metavar="STATE"),
     ] = None,
+    workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Only runs of it.", metavar="NAME")] = None,
+    since: SinceOption = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="The newest so many; 0 for all.", min=0)] = 50,
+    utc: UtcOption = False,
     as_json: JsonOption = False,
     server: ServerOption = None,
 ) -> None:
@@ -74,7 +77,7 @@ def runs(
     if as_json:
         print_json(list(map(asdict, lines)))
     elif lines:
-        _show(lines, now)
+        _show(lines, Clock(now=now, utc=utc))
     else:
         say("No such runs." if status or workflow or since else "No runs yet. Start one: nflow run sequence")
 
@@ -85,17 +88,17 @@ def _matches(line: "RunLine", states: list[str], workflow: str | None, since: fl
     return is_state and is_workflow and (since is None or (line.submitted or 0.0) >= since)
 
 
-def _show(lines: "Sequence[RunLine]", now: float) -> None:
-    rows = [[printable(cell) for cell in _row(line, now)] for line in lines]
+def _show(lines: "Sequence[RunLine]", clock: Clock) -> None:
+    rows = [_row(line, clock) for line in lines]
     styles = [STYLES.get(line.state, "") for line in lines]
     print_table(("run", "workflow", "state", "started", "took", "tasks", "reason"), rows, styles=styles)
 
 
-def _row(line: "RunLine", now: float) -> tuple[str, ...]:
+def _row(line: "RunLine", clock: Clock) -> tuple[str, ...]:
     began = line.started or line.submitted
     is_over = line.state in ("succeeded", "failed", "stopped", "unknown")
-    end = line.ended if is_over else now
+    end = line.ended if is_over else clock.now
     took = duration(end - line.started) if line.started is not None and end is not None else ""
     tasks = ", ".join(f"{line.tasks[state]} {word}" for state, word in _TOLD.items() if line.tasks.get(state))
     reason = "; ".join(filter(None, (line.reason.partition("\n")[0], *line.gaps)))
-    return line.run, line.workflow, line.state, "" if began is None else when(began, now), took, tasks, reason
+    return line.run, line.workflow, line.state, "" if began is None else clock.when(began), took, tasks, reason

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.cli.arguments import JsonOption, ServerOption, load_settings
+from nflow.cli.arguments import JsonOption, ServerOption, TaskArgument, UtcOption, load_settings
 from nflow.cli.console.streams import say
+from nflow.cli.console.times import Clock
 from nflow.cli.console.values import written
 from nflow.cli.history.asking import asking
 from nflow.errors import UsageError
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
 def show(
     run: Annotated[str, typer.Argument(help="Id of a run, a beginning of it, or @last.", metavar="RUN")],
-    task: Annotated[
-        str | None, typer.Argument(help="A task, with its dag run if need be: main:1/reduce.", metavar="TASK")
-    ] = None,
+    task: TaskArgument = None,
+    utc: UtcOption = False,
     as_json: JsonOption = False,
     server: ServerOption = None,
 ) -> None:
@@ -38,24 +38,26 @@ def show(
             return asked.questions.run(found, task=task), asked, found
 
     story, asked, found = loop.run(work())
+    clock = Clock(now=asked.now, utc=utc)
     waiting = asked.waiting.get(found)
     if waiting is not None and (story is None or story.run.started is None):
-        _show_waiting(waiting, asked.now, as_json=as_json)
+        _show_waiting(waiting, clock, as_json=as_json)
         return
     assert story is not None, "it was found in the history"
     if waiting is not None:  # to go on: of that no log tells before somebody has taken it
         story.run.state, story.run.reason, story.run.ended = waiting.state, waiting.reason, None
+    story.run.reason = asked.lacks.get(found, story.run.reason)
     if task is not None and not any(dag.tasks for dag in story.run.dags.values()):
         raise UsageError(_no_task(task, story, asked))
     if as_json:
         say(written(plain_run(story)))
     elif task is None:
-        pages.print_run(story, asked.now)
+        pages.print_run(story, clock)
     else:
-        pages.print_tasks(story, asked.now)
+        pages.print_tasks(story, clock)
 
 
-def _show_waiting(line: "RunLine", now: float, *, as_json: bool) -> None:
+def _show_waiting(line: "RunLine", clock: Clock, *, as_json: bool) -> None:
     """A run that nobody has taken yet has nothing but its place in the queue."""
     from nflow.cli.history.pages import print_waiting  # noqa: PLC0415 - see above
     from nflow.cli.history.plainly import plain_line  # noqa: PLC0415
@@ -63,7 +65,7 @@ def _show_waiting(line: "RunLine", now: float, *, as_json: bool) -> None:
     if as_json:
         say(written(plain_line(line)))
     else:
-        print_waiting(line, now)
+        print_waiting(line, clock)
 
 
 def _no_task(task: str, story: "Story", asked: "Asked") -> str:

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.cli.arguments import ServerOption, load_settings
-from nflow.cli.logs.logs import FollowOption, JsonLinesOption, SinceOption, UtcOption
+from nflow.cli.arguments import ServerOption, SinceOption, UtcOption, load_settings
+from nflow.cli.logs.logs import FollowOption, JsonLinesOption
 
 if TYPE_CHECKING:
     from nflow.cli.logs.telling import Asked
@@ -37,8 +37,10 @@ def events(
 
 
 async def _events(settings: "Settings", asked: "Asked") -> None:
+    from nflow.cli.logs.absence import telling_absence  # noqa: PLC0415
     from nflow.cli.logs.telling import tell_events  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
-        await tell_events(engine, asked)
+        with telling_absence(engine.bus):
+            await tell_events(engine, asked)

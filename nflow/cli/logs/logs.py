@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nflow.cli.arguments import ServerOption, load_settings
+from nflow.cli.arguments import ServerOption, SinceOption, TaskArgument, UtcOption, load_settings
 from nflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -12,20 +12,12 @@ if TYPE_CHECKING:
     from nflow.config import Settings
 
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")]
-SinceOption = Annotated[
-    str | None,
-    typer.Option("--since", help="Begin there: 10m or 2h ago, 02:15, 2026-03-01T02:15.", metavar="TIME"),
-]
-UtcOption = Annotated[bool, typer.Option("--utc", help="Show times in UTC instead of local time.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs, an object a line.")]
 
 
 def logs(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
     run: Annotated[str, typer.Argument(help="Id of the run, a beginning of it, or @last.", metavar="RUN")],
-    task: Annotated[
-        str | None,
-        typer.Argument(help="A task: reduce, sub_dag:2/reduce; or a dag run: sub_dag:2/.", metavar="TASK"),
-    ] = None,
+    task: TaskArgument = None,
     follow: FollowOption = False,
     attempt: Annotated[int | None, typer.Option("--attempt", help="Only this attempt: 1, 2 ...", min=1)] = None,
     level: Annotated[
@@ -64,8 +56,10 @@ def logs(  # noqa: PLR0913, PLR0917 - an argument is an option of the command
 
 
 async def _logs(settings: "Settings", wanted: "Wanted") -> None:
+    from nflow.cli.logs.absence import telling_absence  # noqa: PLC0415
     from nflow.cli.logs.reading import show_lines  # noqa: PLC0415
     from nflow.session import open_engine  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
-        await show_lines(engine, wanted)
+        with telling_absence(engine.bus):
+            await show_lines(engine, wanted)

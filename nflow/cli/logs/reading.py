@@ -9,6 +9,7 @@ from typing import Literal
 
 from nflow.cli.console.text import seen, visible
 from nflow.cli.console.times import moment
+from nflow.cli.edge import say_error
 from nflow.cli.logs.showing import Output, Part, Row
 from nflow.cli.logs.stamps import date_of, stamp
 from nflow.cli.logs.which import selection, tasks_of
@@ -41,6 +42,11 @@ class Wanted:
     utc: bool
     form: Literal["text", "json", "raw"]
 
+    @property
+    def is_choosy(self) -> bool:
+        """Whether not all lines are asked for."""
+        return any(each is not None for each in (self.task, self.attempt, self.level, self.since))
+
     def has(self, line: Line) -> bool:
         """Whether a line of a task that is meant is to be shown. Printed lines have no level."""
         if self.form == "raw":
@@ -62,12 +68,16 @@ async def show_lines(engine: Engine, wanted: Wanted) -> None:
         async with Lines(engine, entry.run, only, after) as lines:
             ending = asyncio.ensure_future(_finish(engine, entry.run, lines, wanted))
             try:
+                count = 0
                 async for page in lines.pages():
-                    await _show(output, wanted, today, page)
+                    count += await _show(output, wanted, today, page)
             finally:
                 ending.cancel()
     finally:
         output.close()
+    if not count and wanted.form == "text":
+        told = "has lines of that kind" if wanted.is_choosy else "has written anything yet"
+        say_error(f"No task of run {entry.run} ({entry.workflow}) {told}.")
 
 
 def threshold(level: str) -> int:
@@ -95,7 +105,8 @@ async def _ended(engine: Engine, run: RunId) -> None:
                 return
 
 
-async def _show(output: Output, wanted: Wanted, today: str, page: list[TaskLines]) -> None:
+async def _show(output: Output, wanted: Wanted, today: str, page: list[TaskLines]) -> int:
+    """Write the lines that are wanted; how many."""
     shown = [(passage, line) for passage in page for line in passage.lines if wanted.has(line)]
     match wanted.form:
         case "raw":
@@ -104,6 +115,7 @@ async def _show(output: Output, wanted: Wanted, today: str, page: list[TaskLines
             await output.texts(_json(passage, line) for passage, line in shown)
         case "text":
             await output.rows(row for each in shown for row in _rows(*each, today=today, utc=wanted.utc))
+    return len(shown)
 
 
 def _json(passage: TaskLines, line: Line) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from nflow.bus.port import Record
 from nflow.cli.console.text import visible
 from nflow.cli.console.times import duration, moment
+from nflow.cli.edge import say_error
 from nflow.cli.logs.showing import Output, Part, Row
 from nflow.cli.logs.stamps import date_of, stamp
 from nflow.core.ids import RunId
@@ -71,18 +72,22 @@ async def tell_events(engine: Engine, asked: Asked) -> None:
         async with Reading(engine, subject, after=after, page=_PAGE) as reading:
             if not asked.follow:
                 reading.finish()
+            count = 0
             async for page in reading.pages():
                 words = [
                     replace(each, workflow=await names.of(each))
                     for each in _told(page)
                     if asked.details or asked.as_json or not each.is_detail
                 ]
+                count += len(words)
                 if asked.as_json:
                     await output.texts(json.dumps(_plain(each)) for each in words)
                 else:
                     await output.rows(_row(each, today=today, utc=asked.utc, details=asked.details) for each in words)
     finally:
         output.close()
+    if not count and not asked.as_json:
+        say_error("No events yet." if asked.since is None else "No events since then.")
 
 
 async def _begin(engine: Engine, subject: str, asked: Asked, now: float) -> int:

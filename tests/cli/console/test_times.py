@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nflow.cli.console.times import duration, moment
+from nflow.cli.console.times import Clock, duration, moment
 from nflow.errors import UsageError
 
 
@@ -57,3 +57,8 @@ def test_a_time_without_a_date_is_todays():
 def test_what_is_no_moment_is_refused(text: str):
     with pytest.raises(UsageError, match="is no time"):
         moment(text, NOW)
+
+
+@pytest.mark.parametrize(("at", "told"), [(NOW, "12:00:00Z"), (NOW - 86_400, "2026-02-28 12:00:00Z")])
+def test_a_clock_in_utc_says_so(at: float, told: str):
+    assert Clock(now=NOW, utc=True).when(at) == told

@@ -47,4 +47,6 @@ def test_a_listing_fits_a_narrow_terminal_and_keeps_the_ids(nflow: Program):
     table = without_escapes(nflow.on_terminal("status", columns=60).done().out).splitlines()
 
     assert max(map(len, table)) <= 60
-    assert len(table[-1].split()[0]) == 16
+    last = [line.split() for line in table if not line.startswith(" ")][-1]
+    assert len(last[0]) == 16
+    assert last[1:3] == ["fails", "failed"]

@@ -72,7 +72,8 @@ def test_a_time_that_is_none_is_told_with_examples(nflow: Program):
 
     assert done.code == 2
     assert done.err == (
-        "nflow: --since: 'yesterday' is no duration such as '7d', '12h' or '30m' or a date such as '2026-03-31'.\n"
+        "nflow: 'yesterday' is no time. Write how long ago, '10m' or '7d', "
+        "or when: '02:15', '2026-03-31', '2026-03-31T02:15'.\n"
     )
 
 
@@ -88,7 +89,7 @@ def test_a_run_is_shown_with_its_tasks_and_what_failed(nflow: Program, ran):
     assert re.search(r"^  second  cancelled  task 'first' failed$", page, re.MULTILINE)
 
 
-@pytest.mark.parametrize("task", ["first", "main:1/first"])
+@pytest.mark.parametrize("task", ["first", "main:1/first", "main/first", "main:1/", "main/"])
 def test_a_task_is_shown_with_every_attempt_its_worker_and_its_error(nflow: Program, ran, task):
     page = nflow("show", ran["fails"], task).out
 
@@ -101,6 +102,38 @@ def test_a_task_is_shown_with_every_attempt_its_worker_and_its_error(nflow: Prog
 def test_a_run_may_be_named_by_its_beginning_and_the_last_one_by_a_word(nflow: Program, ran):
     assert as_json(nflow, "show", "@last")["run"] == ran["mended"]
     assert as_json(nflow, "show", ran["two"][:-2])["workflow"] == "two"
+
+
+def test_the_page_of_a_run_that_failed_ends_with_what_to_do(nflow: Program, ran):
+    run = ran["fails"]
+
+    assert nflow("show", run).out.splitlines()[-2:] == [
+        f"Its traceback and output: nflow show {run} main:1/first",
+        f"To go on, when its cause is mended: nflow retry {run}",
+    ]
+    assert "nflow retry" not in nflow("show", ran["two"]).out
+
+
+def test_a_reason_is_told_once_for_the_run_and_its_dag(nflow: Program, ran):
+    page = nflow("show", ran["fails"]).out
+
+    assert page.count("task 'first' failed: ZeroDivisionError") == 1
+
+
+@pytest.mark.parametrize("command", ["runs", "show @last", "show @last first", "status", "events @last"])
+def test_times_are_told_in_utc_where_that_is_wanted(nflow: Program, ran, command):
+    done = nflow(*command.split(), "--utc")
+
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"\b\d\d:\d\d:\d\d(\.\d{3})?Z", done.out)
+
+
+@pytest.mark.parametrize("since", ["1h 30m", "00:00", "2026-03-31", "2026-03-31T02:15"])
+@pytest.mark.parametrize("command", ["runs", "events", "history stats two", "history export", "logs @last"])
+def test_every_command_takes_a_time_in_all_its_forms(nflow: Program, ran, command, since):
+    done = nflow(*command.split(), "--since", since)
+
+    assert (done.code, done.err) == (0, "")
 
 
 def test_parameters_and_code_of_a_run_are_told(nflow: Program, ran):
@@ -136,7 +169,7 @@ def test_figures_tell_how_each_task_of_a_workflow_fares(nflow: Program, ran):
     assert first["p50"] == first["p95"] == first["max"] > 0
     assert (second["task"], second["failed"], second["failure_rate"], second["p50"]) == ("second", 1, 1.0, None)
     assert nflow("history", "stats", "two").out.splitlines()[0].split() == [
-        "task", "count", "p50", "p95", "max", "failed", "rate",
+        "task", "count", "p50", "p95", "max", "failed", "failure", "rate",
     ]  # fmt: skip
 
 
@@ -211,3 +244,11 @@ def test_without_its_server_the_history_answers_with_what_it_has_and_says_so(nfl
     assert (after.code, after.out) == (0, before.out)
     assert "Without the server, the history tells what happened until " in after.err
     assert none.code == 3
+
+
+@pytest.mark.parametrize("command", ["runs", "show @last", "history stats two", "history export"])
+def test_without_a_server_a_history_that_knows_nothing_does_not_pretend_that_nothing_ran(nflow: Program, command: str):
+    done = nflow(*command.split(), NFLOW_SERVER_URL="nats://127.0.0.1:1")
+
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("nflow: No NATS server answers at nats://127.0.0.1:1 ")

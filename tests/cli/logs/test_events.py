@@ -98,3 +98,13 @@ def test_an_unknown_run_is_said(nflow: Program):
 
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("nflow: No run begins with 'nothing'.")
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [((), "nflow: No events yet.\n"), (("--since", "1s"), "nflow: No events since then.\n"), (("--json",), "")],
+)
+def test_that_nothing_has_happened_is_told_beside_the_output(nflow: Program, flags: tuple[str, ...], told: str):
+    done = nflow("events", *flags, NFLOW_SERVER_NAMESPACE="empty")
+
+    assert (done.code, done.out, done.err) == (0, "", told)

@@ -153,3 +153,16 @@ def test_a_reader_that_has_seen_enough_may_leave(written: Program):
         process.stdout.close()
 
         assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [((), "has written anything yet."), (("--level", "error"), "has lines of that kind."), (("--json",), None)],
+)
+def test_that_there_is_nothing_is_told_beside_the_output(nflow: Program, flags: tuple[str, ...], told: str | None):
+    run = json.loads(nflow("run", "fails", "--json").out)["run"]
+
+    done = nflow("logs", run, *flags)
+
+    assert (done.code, done.out) == (0, "")
+    assert done.err == ("" if told is None else f"nflow: No task of run {run} (fails) {told}\n")

@@ -126,6 +126,10 @@ def test_a_queue_that_is_missed_beside_all_others_is_told_by_its_name_later(nflo
     running.until_says("Queue 'gpu': no worker serves it")
     [entry] = json.loads(nflow("status", "@last", "--json", **there).out)
     assert (entry["state"], entry["reason"]) == ("running", "waits for a worker on queue 'gpu'")
+    [listed] = json.loads(nflow("status", "--json", **there).out)
+    [line] = json.loads(nflow("runs", "--status", "running", "--json", **there).out)
+    page = json.loads(nflow("show", "@last", "--json", **there).out)
+    assert entry["reason"] == listed["reason"] == line["reason"] == page["reason"]
     crew.start("gpu")
     assert running.done().code == 0
 
