@@ -16,6 +16,9 @@ from nflow.top.view import Scene
 
 R = TypeVar("R")
 
+#: Columns of what is no terminal: room for whatever there is to say.
+_WHOLE = 1000
+
 #: Runs that have ended, and events, that are printed unless all are asked for.
 RECENT = 10
 
@@ -66,7 +69,7 @@ def glyphs_for(encoding: str) -> Glyphs:
 
 def console_of_stdout() -> Console:
     """Where to print; what is no terminal gets whole lines, however long these are."""
-    width = None if sys.stdout.isatty() else 200
+    width = None if sys.stdout.isatty() else _WHOLE
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
@@ -88,8 +91,8 @@ def _print(console: Console, scene: Scene, columns: Iterable[Column[R]], rows: S
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=scene.look.style("title"))
     shown = [column for column in columns if column.from_width <= console.width]
     for column in shown:
-        # what has a place to grow into is what gives way, too
-        least = None if column.grows else column.width
+        # of what has a place to grow into the last one gives way: it is the remark
+        least = None if column.grows and column is shown[-1] else column.width
         table.add_column(column.title, justify="right" if column.is_right else "left", no_wrap=True, min_width=least)
     for row in rows:
         table.add_row(*(_text(column.cell(row), scene.look) for column in shown))

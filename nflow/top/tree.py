@@ -83,7 +83,7 @@ def _of_dag(dag: DagDetail, spec: DagSpec | None, served: Served, *, is_folded: 
     remark = "others take its place" if dag.is_superseded else dag.reason
     lack = served.lack(spec.queue, None) if spec and dag.state == "waiting" else None
     if lack is not None:
-        remark = f"waits for a worker on queue {lack.queue}"
+        remark = f"waits for a worker on queue '{lack.queue}'"
     return Leaf(
         dag=dag.id,
         state=dag.state,
@@ -127,7 +127,7 @@ def _of_task(
         remark = f"waits for {', '.join(waits[:3])}{' and others' if len(waits) > 3 else ''}"
     elif state in (_UNHEARD, "ready") and queue is not None and dag.state == "running":
         lack = served.lack(queue, python)
-        state, remark = "ready", f"waits for a worker on queue {queue}" if lack else f"waits in queue {queue}"
+        state, remark = "ready", f"waits for a worker on queue '{queue}'" if lack else f"waits in queue '{queue}'"
     elif attempt is not None and attempt.error is not None and state in ("failed", "retrying"):
         remark = attempt.error.words
     return Leaf(

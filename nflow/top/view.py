@@ -101,7 +101,8 @@ class Scene:
         """What a person should know of a run beside its numbers: what it waits for, why it ended."""
         entry = line.entry
         if entry.is_active and (queues := self._waits_for(line)):
-            return Cell(f"waits for a worker on queue {', '.join(queues)}", "bad")
+            names = ", ".join(f"'{queue}'" for queue in queues)
+            return Cell(f"waits for a worker on queue {names}", "bad")
         if entry.state == "failed" and line.failure is not None:
             failure = line.failure
             return Cell(f"{failure.dag}/{failure.event.task}: {failure.event.error.words}", "bad")

@@ -77,7 +77,7 @@ async def test_a_terminal_that_grows_shows_more(watch: Watch):
         await pilot.resize_terminal(200, 60)
         await settle(pilot)
 
-        assert "waits for a worker on queue gpu" in shown(pilot.app)
+        assert "waits for a worker on queue 'gpu'" in shown(pilot.app)
 
 
 async def test_what_happens_is_drawn_as_it_comes(watch: Watch):
@@ -161,11 +161,21 @@ async def test_words_choose_among_runs_until_escape(watch: Watch):
     async with watch(script, (80, 40)) as pilot:
         await press(pilot, "slash", *"gpu", "enter")
         assert script.visible == ("01ddd",)
-        assert "waits for a worker on queue gpu" in shown(pilot.app)
+        assert "waits for a worker on queue 'gpu'" in shown(pilot.app)
 
         await press(pilot, "escape")
 
         assert len(script.visible) == 7
+
+
+async def test_what_is_typed_to_choose_by_is_seen_and_stays_told(watch: Watch):
+    async with watch(night()) as pilot:
+        await press(pilot, "slash", *"gpu")
+        assert "\ngpu" in shown(pilot.app)
+
+        await press(pilot, "enter")
+
+        assert "only runs with: gpu (Esc: all); waits for a worker" in shown(pilot.app)
 
 
 async def test_words_that_no_run_is_told_of_with_are_told(watch: Watch):

@@ -46,7 +46,8 @@ class Overview(Watching):
     Overview.-wide #queues { width: 2fr; margin: 0 1 0 0; }
     Overview.-wide #workers { width: 3fr; }
     Overview #news { height: 1fr; }
-    Overview Input { height: 1; border: none; padding: 0; display: none; }
+    Overview Input, Overview Input:focus { height: 1; border: none; padding: 0; }
+    Overview Input { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -134,7 +135,10 @@ class Overview(Watching):
                 cell = self._scene().remark(current)
             case QueueLine():
                 cell = served(current)
-        return cell if cell.text else self._listed()
+        listed = self._listed()
+        if not (cell.text and listed.text):
+            return cell if cell.text else listed
+        return Cell(f"{listed.text}; {cell.text}", cell.style)
 
     def _listed(self) -> Cell:
         choice, told = self._choice, []

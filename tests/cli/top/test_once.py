@@ -38,7 +38,7 @@ def test_a_run_that_waits_says_for_whom(nflow: Program):
     nflow("stop", run)
 
     [entry] = [entry for entry in told["runs"] if entry["run"] == run]
-    assert entry["remark"] == "waits for a worker on queue nobodys"
+    assert entry["remark"] == "waits for a worker on queue 'nobodys'"
     [queue] = [queue for queue in told["queues"] if queue["queue"] == "nobodys"]
     assert (queue["waiting"], queue["lack"]["queue"]) == (1, "nobodys")
 
