@@ -200,7 +200,7 @@ class Overview(Watching):
         field = self.query_one(Input)
         field.value = self._choice.words
         field.display = True
-        field.focus()
+        self.set_focus(field)  # at once: what is typed right behind the key belongs here
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
