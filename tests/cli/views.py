@@ -29,6 +29,17 @@ class Seen:
     ended: Mapping[str, int] | None  #: None, like a state of None, where nothing is told of it
 
 
+#: What a word about a run says of its state.
+_STATES = {
+    "started": "running",
+    "retried": "running",
+    "stop asked for": "stopping",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "stopped": "stopped",
+}
+
+
 def _seen(state: str | None, tasks: Mapping[str, int] | None = None) -> Seen:
     return Seen(state, None if tasks is None else {end: tasks[end] for end in _ENDS if tasks.get(end)})
 
@@ -68,6 +79,14 @@ def in_table_of_tasks(run: str, out: str) -> Seen:
     return _seen(None, Counter(row["state"] for row in rows))
 
 
+def in_events(run: str, out: str) -> Seen | None:
+    """What a person makes of the lines that tell what happened: the last word on the run, and on each task."""
+    told = [json.loads(line) for line in out.splitlines()]
+    words = [event["what"] for event in told if event["kind"] == "run" and event["what"] in _STATES]
+    tasks = {(event["dag"], event["task"]): event["what"] for event in told if event["kind"] == "task"}
+    return _seen(_STATES[words[-1]], Counter(tasks.values())) if words else None
+
+
 @dataclass(frozen=True)
 class View:
     """A command, and how to read what it says. One that knows the log alone tells nothing of a run that waits."""
@@ -83,6 +102,7 @@ VIEWS = [
     View("runs --json", in_runs),
     View("show RUN --json", in_show),
     View("top --once --json", in_top),
+    View("events RUN --json", in_events, knows_queues=False),
     View("history export --table runs --format jsonl", in_table_of_runs, knows_queues=False),
     View("history export --table tasks --format jsonl", in_table_of_tasks, knows_queues=False),
 ]
