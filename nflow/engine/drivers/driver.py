@@ -89,9 +89,11 @@ class Driver(ABC):
 
         Not all that commands lead to is fenced: a job is stored whoever sends it.
         """
+        if self._look is not None and not self._look.done():
+            return  # when that is over, all that is outstanding is carried out: these would be so twice
         if self.job.is_leased:
             self._perform(commands)
-        elif self._look is None or self._look.done():
+        else:
             self._look = self.spawn(self._act_as_owner())
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
