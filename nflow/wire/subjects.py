@@ -294,10 +294,6 @@ class Subjects:
         where = token(dag) if dag is not None and ":" in dag else "*"
         return f"{self._lines}{token(run)}.{where}.{'*' if task is None else token(task)}"
 
-    def all_lines(self) -> str:
-        """What all tasks of all runs print and log."""
-        return f"{self._lines}>"
-
     def dead(self, kind: str, run: str, seq: int) -> str:
         """Where the job of this sequence is laid down that could not be handled, with its reason."""
         return f"{self._dead}{token(kind)}.{token(run)}.{seq}"
